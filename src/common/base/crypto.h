@@ -1,0 +1,34 @@
+#pragma once
+
+/* Random bytes, digests, passwords, constant-time compare: the only includer of libsodium. */
+
+#include <sys/types.h>
+
+#include "common/base/span.h"
+
+int crypto_init(void); /* once, before threads; 0 or -EIO */
+void crypto_random(void *bytes, size_t len);
+uint64_t crypto_random_below(uint64_t bound);
+
+#define SHA256_SIZE 32
+void crypto_sha256(struct span data, uint8_t digest[static SHA256_SIZE]);
+#define SHA256_HEX_SIZE 65
+void crypto_sha256_hex(struct span data, char text[static SHA256_HEX_SIZE]);
+void crypto_hmac_sha256(struct span key, struct span data, uint8_t mac[static SHA256_SIZE]);
+bool crypto_equal(struct span a, struct span b); /* constant time in the content */
+
+/* base64url without padding. `text` needs 4*ceil(len/3)+1 bytes. */
+void crypto_base64url(struct span data, char *text, size_t size);
+/* Strict; returns the length or -1. */
+ssize_t crypto_base64url_decode(struct span text, uint8_t *bytes, size_t size);
+/* A fresh 256-bit token as base64url text: 43 characters. */
+#define CRYPTO_TOKEN_SIZE 44
+void crypto_token(char text[static CRYPTO_TOKEN_SIZE]);
+
+/* Argon2id (OWASP: m = 19 MiB, t = 2). Each takes about 16 ms of CPU: call them in the offload
+ * pool. */
+#define CRYPTO_PASSWORD_SIZE 128
+int crypto_password_hash(
+    const char *password, char phc[static CRYPTO_PASSWORD_SIZE]); /* 0 or -ENOMEM */
+bool crypto_password_verify(const char *phc, const char *password);
+bool crypto_password_outdated(const char *phc);
