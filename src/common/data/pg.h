@@ -1,0 +1,140 @@
+#pragma once
+
+/* PostgreSQL over libpq in pipeline mode; the only includer of libpq is pg.c (and its siblings
+ * pg_*.c).
+ *
+ * Every SQL text is a named row of a service's statement table, prepared on a connection at its
+ * first use, in the same round trip. A fiber owns a connection for one transaction. BEGIN, queued
+ * statements and COMMIT travel together: nothing is sent until somebody waits.
+ *
+ *     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;                    // rolls back what was not
+ * committed TRY(pg_begin(pool, &tx)); TRY(pg_queue(tx, SQL_ORDER_INSERT, PG_ARGS(PG_TEXT(id),
+ * PG_I64(total))));    // no round trip TRY(pg_run(tx, SQL_ORDER_GET, PG_ARGS(PG_TEXT(id)),
+ * &rows));               // one round trip for all so far TRY(pg_commit(tx));
+ */
+
+#include "common/fiber/fiber.h"
+#include "common/json/table.h"
+
+struct pg_statement {
+    const char *name;        /* unique in the service, also the server-side name */
+    const char *sql;         /* $1…; one statement */
+    const struct table *row; /* how a row maps to a struct (table.h); NULL: rows are not read */
+};
+
+struct pg_arg {
+    enum {
+        PG_ARG_NULL,
+        PG_ARG_TEXT,
+        PG_ARG_I64,
+        PG_ARG_BOOL,
+        PG_ARG_TIME,
+        PG_ARG_REAL,
+        PG_ARG_SPAN
+    } kind;
+    const char *text;
+    size_t len;
+    int64_t value;
+    double real;
+};
+struct pg_args {
+    size_t count;
+    const struct pg_arg *at;
+};
+#define PG_TEXT(v)                                                                                 \
+    ((struct pg_arg){                                                                              \
+        .kind = PG_ARG_TEXT, .text = (v)}) /* NULL = SQL NULL; also uuid, jsonb, arrays '{…}' */
+#define PG_SPAN(s) ((struct pg_arg){.kind = PG_ARG_SPAN, .text = (s).ptr, .len = (s).len})
+#define PG_I64(v)  ((struct pg_arg){.kind = PG_ARG_I64, .value = (int64_t)(v)})
+#define PG_BOOL(v) ((struct pg_arg){.kind = PG_ARG_BOOL, .value = (v)})
+#define PG_TIME(v) ((struct pg_arg){.kind = PG_ARG_TIME, .value = (v)}) /* wall µs; 0 = SQL NULL  \
+                                                                         */
+#define PG_REAL(v) ((struct pg_arg){.kind = PG_ARG_REAL, .real = (v)})
+#define PG_ARGS(...)                                                                               \
+    ((struct pg_args){sizeof((const struct pg_arg[]){__VA_ARGS__}) / sizeof(struct pg_arg),        \
+        (const struct pg_arg[]){__VA_ARGS__}})
+#define PG_NO_ARGS ((struct pg_args){0, NULL})
+
+/* Positive outcomes of running a statement: constraints speak, callers translate. The transaction
+ * is aborted afterwards. `pg_constraint()` names the constraint. */
+enum pg_outcome { PG_UNIQUE = 1, PG_CHECK = 2, PG_FOREIGN = 3, PG_NOT_NULL = 4 };
+
+struct pg_pool;
+struct pg_pool_config {
+    const char *url;              /* postgresql://user:pass@host:port/db */
+    unsigned size;                /* default 8 */
+    unsigned waiting_limit;       /* default 512 */
+    int64_t connect_timeout_us;   /* default 2 s */
+    int64_t statement_timeout_us; /* default 5 s: the client's own deadline per wait */
+    bool async_commit;            /* synchronous_commit=off: only for data that may be rebuilt */
+};
+
+/* Makes the pool; connections are opened when first needed and reopened with jittered back-off. */
+struct pg_pool *pg_pool_new(struct loop *l, const struct pg_pool_config *config);
+void pg_pool_free(struct pg_pool *p); /* no transaction may be open */
+/* Whether a connection can be had now: 0, or ERR_UNAVAILABLE with a note naming host, port and
+ * database. */
+int pg_pool_check(struct pg_pool *p, int64_t deadline_us) PARKS;
+struct pg_pool_stats {
+    unsigned size, open, in_use, waiting;
+    uint64_t transactions, errors;
+    int64_t busy_us;
+};
+struct pg_pool_stats pg_pool_stats(const struct pg_pool *p);
+
+/* Result of a statement: rows mapped into the fiber's arena. */
+struct pg_result {
+    struct list rows; /* of structs of the statement's row table */
+    int64_t affected; /* rows touched by INSERT/UPDATE/DELETE */
+};
+#define PG_ROW(result, type, i) LIST_AT((result).rows, type, i)
+
+struct pg_tx;
+/* Takes a connection (waits its turn). The BEGIN goes out with the first statement. 0;
+ * ERR_UNAVAILABLE, ERR_BUSY, ERR_TIMEOUT, -ECANCELED. Holds (fiber_hold) until the end of the
+ * transaction. */
+int pg_begin(struct pg_pool *p, struct pg_tx **ret_tx) PARKS;
+/* Queues without waiting. A later wait reports its failure (first failure wins). Never parks. */
+int pg_queue(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args);
+/* Queues that the statement must touch at least `min_affected` rows, else the next wait returns
+ * `outcome` (> 0,
+ * >= 100 by convention so that it cannot meet pg_outcome) and the transaction is rolled back. */
+int pg_queue_expect(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args,
+    int64_t min_affected, int outcome);
+/* Sends everything queued plus this statement, waits for all. `ret_result` NULL ok. 0; pg_outcome;
+ * an `outcome` of pg_queue_expect; ERR_RETRY (40001, 40P01); ERR_UNAVAILABLE (connection lost
+ * before COMMIT: rolled back), ERR_TIMEOUT. */
+int pg_run(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args,
+    struct pg_result *ret_result) PARKS;
+/* COMMIT with everything still queued. 0; as pg_run; ERR_UNKNOWN: the connection broke after COMMIT
+ * was sent, look the effect up before doing it again. After a failure the transaction is over. */
+int pg_commit(struct pg_tx *tx) PARKS;
+/* Savepoints for batches (queued, no round trip of their own). */
+int pg_savepoint(struct pg_tx *tx);
+int pg_rollback_to_savepoint(struct pg_tx *tx) PARKS;
+/* Ends the transaction; rolls back unless committed; gives the connection back. For CLEANUP: takes
+ * struct pg_tx **. */
+void pg_tx_end(struct pg_tx **tx) PARKS;
+
+/* One statement in its own implicit transaction: one round trip, no BEGIN. */
+int pg_query(struct pg_pool *p, const struct pg_statement *s, struct pg_args args,
+    struct pg_result *ret_result) PARKS;
+
+/* Runs `fn` in a transaction and commits; again (at most 5 times, jittered) on ERR_RETRY. A
+ * positive outcome of fn rolls back and is returned. */
+int pg_transaction(struct pg_pool *p, int (*fn)(struct pg_tx *tx, void *arg), void *arg) PARKS;
+
+/* The constraint of the last pg_outcome of this fiber's transaction, e.g. "users_email_key"; "" if
+ * none. */
+const char *pg_constraint(void);
+
+/* Runs a multi-statement SQL text (migrations only) with the simple protocol, in one implicit
+ * transaction. */
+int pg_script(struct pg_pool *p, const char *sql) PARKS;
+
+/* LISTEN: `on_notify(ctx, channel)` on the loop for each notification; one extra connection,
+ * reconnecting. A hint only. */
+struct pg_listener;
+struct pg_listener *pg_listener_new(
+    struct loop *l, const char *url, const char *channel, void (*on_notify)(void *ctx), void *ctx);
+void pg_listener_free(struct pg_listener *l);

@@ -1,0 +1,62 @@
+#pragma once
+
+/* The HTTP server: door + libevhtp + one fiber per request. The only room that includes evhtp. */
+
+#include "common/fiber/fiber.h"
+#include "common/net/http.h"
+
+struct http_server;
+
+struct http_request {
+    enum http_method method;
+    struct span path;  /* decoded, starts with '/', no "//" , "." or ".." segments */
+    struct span query; /* as it came */
+    const struct http_headers *headers;
+    struct span body;
+    struct span
+        client_address;  /* X-Forwarded-For's last hop when the peer is loopback, else the peer */
+    int64_t received_us; /* monotonic */
+    struct arena *arena; /* the fiber's */
+};
+
+struct http_response {
+    int status; /* 200 until set */
+    struct http_headers
+        headers;     /* values must live in the arena or be constants; no framing headers */
+    struct buf body; /* freed by the server */
+    const char *content_type; /* NULL: application/json */
+};
+
+/* Runs on the request's own fiber; may park. Its ambient deadline is set by the server
+ * (`request_timeout_us`). When the client goes away the fiber is cancelled. */
+typedef void (*http_handler)(void *ctx, struct http_request *req, struct http_response *res);
+
+struct http_server_config {
+    const char *address; /* numeric, "127.0.0.1" */
+    uint16_t port;       /* 0: any; see http_server_port */
+    http_handler handler;
+    void *ctx;
+    int64_t body_limit; /* default 64 KiB; the door's 413 */
+    int64_t (*body_limit_for)(
+        void *ctx, enum http_method m, struct span path); /* NULL: body_limit for all */
+    int64_t head_timeout_us;                              /* absolute, default 5 s */
+    int64_t body_timeout_us;                              /* absolute, default 15 s */
+    int64_t idle_timeout_us;                              /* between requests, default 60 s */
+    int64_t request_timeout_us; /* ambient deadline of the handler's fiber, default 10 s */
+    int64_t write_timeout_us;   /* a reader that does not read, default 15 s */
+    unsigned connections_limit; /* default 10,000; beyond it 503 and close */
+    bool reuse_port;
+    /* Called by the door for refusals it answers itself, to count them. NULL ok. */
+    void (*on_refused)(void *ctx, int status);
+};
+
+/* Listens at once. 0; -EADDRINUSE, -EACCES, ... with a note. */
+int http_server_new(
+    struct loop *l, const struct http_server_config *config, struct http_server **ret_server);
+uint16_t http_server_port(const struct http_server *s);
+/* Stops accepting, lets running requests finish (replies carry Connection: close), closes idle
+ * connections; returns when none is left or -ETIMEDOUT. */
+int http_server_drain(struct http_server *s, int64_t deadline_us) PARKS;
+void http_server_free(struct http_server *s); /* closes what is left */
+unsigned http_server_connections(const struct http_server *s);
+unsigned http_server_active(const struct http_server *s); /* requests being handled */
