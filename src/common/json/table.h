@@ -25,10 +25,12 @@ enum field_kind {
     FIELD_KIND_BOOL, /* bool; absent = .fallback != 0 */
     FIELD_KIND_TIME, /* int64_t wall µs, RFC 3339 on the wire; absent = 0, and 0 is written as null
                       */
-    FIELD_KIND_MONEY,  /* struct money {"amount":int,"currency":"USD"}; absent = currency "" */
+    FIELD_KIND_MONEY,  /* struct money {"amount":int,"currency":"USD"}; absent = currency "";
+                          min/max are about the amount */
     FIELD_KIND_OBJECT, /* pointer to a struct of `.sub`; absent = NULL */
     FIELD_KIND_LIST,   /* struct list of structs of `.sub`; min/max count the elements */
-    FIELD_KIND_TEXTS,  /* struct list of const char * */
+    FIELD_KIND_TEXTS,  /* struct list of const char *; min/max count the elements; choices and
+                          pattern are about each, of at most 4,096 bytes */
     FIELD_KIND_RAW,    /* struct span of JSON text, any value, kept as it is; absent = len 0 */
     FIELD_KIND_REAL,   /* double; scores and ratios only, never money; absent = 0 */
 };
@@ -47,11 +49,13 @@ struct field {
     enum field_kind kind;
     size_t offset;
     const struct table *sub;
+    size_t pointee;   /* objects: sizeof the struct pointed to, asserted to be sub->size */
     bool required;    /* reading: must be there and not null */
     bool hidden;      /* filled from rows, never read from or written to JSON */
     bool secret;      /* masked in logs and dead letters */
     bool omit_empty;  /* writing: leave out instead of null / [] */
-    int64_t min, max; /* inclusive; 0,0 = no bound of its own (texts: at most 4,096 bytes) */
+    int64_t min, max; /* inclusive; 0,0 = no bound of its own (texts: at most 4,096 bytes); a max
+                         below min is no upper bound, so `.min = 1` alone says "at least 1" */
     int64_t fallback;
     const char *const *choices; /* NULL-terminated closed set for texts */
     const char *pattern; /* one of "email", "sku", "currency", "country", "phone", "name", "url",
@@ -99,12 +103,11 @@ struct table {
     FIELD_(FIELD_KIND_RAW, struct span, type, member, n, __VA_ARGS__)
 #define FIELD_LIST(type, member, n, table_, ...)                                                   \
     FIELD_(FIELD_KIND_LIST, struct list, type, member, n, .sub = &(table_), __VA_ARGS__)
-/* The member is a `struct x *`; its pointee's size must be the sub-table's (asserted at first use).
- */
+/* The member is a `struct x *`; its pointee's size must be the sub-table's (asserted when used). */
 #define FIELD_OBJECT(type, member, n, table_, ...)                                                 \
     {                                                                                              \
         .name = (n), .kind = FIELD_KIND_OBJECT, .offset = offsetof(type, member),                  \
-        .sub = &(table_), __VA_ARGS__                                                              \
+        .sub = &(table_), .pointee = sizeof(*((type *)0)->member), __VA_ARGS__                     \
     }
 
 /* Rows: `data/` fills a struct from the columns in the order of the table's fields, one column

@@ -26,9 +26,9 @@ void json_key(struct json_writer *w, const char *name);
 void json_text(struct json_writer *w, const char *text); /* NULL writes null */
 void json_span(struct json_writer *w, struct span text);
 void json_i64(struct json_writer *w, int64_t value);
-void json_real(struct json_writer *w, double value);
+void json_double(struct json_writer *w, double value); /* NaN and infinities write null */
 void json_bool(struct json_writer *w, bool value);
-void json_null(struct json_writer *w);
+void json_none(struct json_writer *w); /* null; jansson owns the names json_null and json_real */
 void json_time(struct json_writer *w, int64_t wall_us);        /* 0 writes null */
 void json_money(struct json_writer *w, const struct money *m); /* currency "" writes null */
 void json_raw(struct json_writer *w, struct span json); /* trusted JSON text; empty writes null */
@@ -45,5 +45,7 @@ void json_struct_masked(
     struct json_writer *w, const struct table *t, const void *value); /* secrets "***" */
 void json_list(struct json_writer *w, const struct table *t, struct list list);
 
-/* JSON Schema (draft 2020-12) of a table, for --describe and OpenAPI. */
+/* JSON Schema (draft 2020-12) of a table, for --describe and OpenAPI. At the top of a document it
+ * names its dialect ("$schema"); inside another one it does not. Members that are not required may
+ * be null. Unknown members are left open: requests refuse them, events ignore them. */
 void json_schema(struct json_writer *w, const struct table *t);
