@@ -30,5 +30,6 @@ void crypto_token(char text[static CRYPTO_TOKEN_SIZE]);
 #define CRYPTO_PASSWORD_SIZE 128
 int crypto_password_hash(
     const char *password, char phc[static CRYPTO_PASSWORD_SIZE]); /* 0 or -ENOMEM */
+/* phc NULL (no such user) is false after the same work. */
 bool crypto_password_verify(const char *phc, const char *password);
 bool crypto_password_outdated(const char *phc);

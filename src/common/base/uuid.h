@@ -1,7 +1,7 @@
 #pragma once
 
 /* UUIDv7 (RFC 9562): 48 bits of milliseconds, then a monotonic counter and random bits, so ids made
- * by one process sort by age. Canonical lower-case text is the only form that leaves the process.
+ * by one thread sort by age. Canonical lower-case text is the only form that leaves the process.
  */
 
 #include "common/base/span.h"
@@ -9,4 +9,6 @@
 #define UUID_TEXT_SIZE 37
 
 void uuid_make(char text[static UUID_TEXT_SIZE]);
+/* The same at a given time, for tests and backfill; never before the ids already made. */
+void uuid_make_at(int64_t wall_us, char text[static UUID_TEXT_SIZE]);
 bool uuid_valid(struct span text); /* canonical form, any version; upper case refused */

@@ -1,0 +1,234 @@
+/* The arena: a bump allocator over chunks.
+ *
+ * Chunks double from 8 KiB to 64 KiB. Something too big to share a chunk gets one of its own, put
+ * behind the current one so that the current one's free space stays in use. A reset keeps the
+ * current chunk, which is the largest of the ordinary ones: a request like the one before then
+ * costs no malloc at all, and one huge request does not leave its memory behind.
+ *
+ * Adopted objects are a list of nodes that live in the arena itself. A dispose function may still
+ * read arena memory, allocate, or even adopt: the list is emptied first, the memory goes after it.
+ *
+ * Under AddressSanitizer the free space is poisoned and 16 bytes are left between neighbours, so an
+ * overrun inside a chunk is caught like one on the heap, and so is a use after reset. */
+
+#include "common/base/arena.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "common/base/mem.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_ASAN 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define ARENA_ASAN 1
+#endif
+
+#ifdef ARENA_ASAN
+#include <sanitizer/asan_interface.h>
+#define ARENA_GAP 16
+#else
+#define ARENA_GAP                         0
+#define ASAN_POISON_MEMORY_REGION(p, n)   ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#endif
+
+#define ARENA_ALIGN ((size_t)16)
+static_assert(_Alignof(max_align_t) <= ARENA_ALIGN, "aligned for any type");
+
+enum { CHUNK_FIRST = 8 * 1024, CHUNK_LAST = 64 * 1024 };
+
+struct chunk {
+    struct chunk *next;
+    size_t size; /* of the data */
+    _Alignas(ARENA_ALIGN) char data[];
+};
+
+struct adopted {
+    struct adopted *next;
+    void *object;
+    void (*dispose)(void *);
+};
+
+struct arena {
+    struct chunk *chunk; /* the current one; older and oversized ones behind it */
+    size_t at;           /* where its free space begins */
+    size_t used;
+    struct adopted *adopted; /* newest first */
+};
+
+struct arena *arena_new(void)
+{
+    return MEM_NEW(struct arena);
+}
+
+static struct chunk *chunk_new(size_t size)
+{
+    struct chunk *c = mem_resize(NULL, sizeof(struct chunk) + size);
+    c->next = NULL;
+    c->size = size;
+    ASAN_POISON_MEMORY_REGION(c->data, size);
+    return c;
+}
+
+static void chunk_free(struct chunk *c)
+{
+    ASAN_UNPOISON_MEMORY_REGION(c->data, c->size);
+    mem_free(c);
+}
+
+static void arena_dispose_adopted(struct arena *a)
+{
+    while (a->adopted) {
+        struct adopted *node = a->adopted;
+        a->adopted = node->next;
+        node->dispose(node->object);
+    }
+}
+
+void arena_reset(struct arena *a)
+{
+    arena_dispose_adopted(a);
+    a->used = 0;
+    a->at = 0;
+    if (!a->chunk)
+        return;
+
+    struct chunk *older = a->chunk->next;
+    while (older) {
+        struct chunk *next = older->next;
+        chunk_free(older);
+        older = next;
+    }
+    a->chunk->next = NULL;
+    ASAN_POISON_MEMORY_REGION(a->chunk->data, a->chunk->size);
+}
+
+void arena_free(struct arena *a)
+{
+    if (!a)
+        return;
+    arena_reset(a);
+    if (a->chunk)
+        chunk_free(a->chunk);
+    mem_free(a);
+}
+
+/* The next chunk of the ordinary kind becomes the current one. */
+static void arena_grow(struct arena *a)
+{
+    size_t size = CHUNK_FIRST;
+    if (a->chunk)
+        size = a->chunk->size < CHUNK_LAST ? a->chunk->size * 2 : CHUNK_LAST;
+    struct chunk *c = chunk_new(size);
+    c->next = a->chunk;
+    a->chunk = c;
+    a->at = 0;
+}
+
+/* `room` bytes that belong to nobody yet. */
+static char *arena_take(struct arena *a, size_t room)
+{
+    if (!a->chunk)
+        arena_grow(a);
+    if (room > a->chunk->size - a->at) {
+        if (room > CHUNK_FIRST / 2) {
+            struct chunk *c = chunk_new(room);
+            c->next = a->chunk->next;
+            a->chunk->next = c;
+            return c->data;
+        }
+        arena_grow(a);
+    }
+    char *ptr = a->chunk->data + a->at;
+    a->at += room;
+    return ptr;
+}
+
+/* As arena_alloc, with whatever bytes were there before. */
+static void *arena_alloc_raw(struct arena *a, size_t size)
+{
+    size_t room;
+    if (__builtin_add_overflow(size, ARENA_GAP + ARENA_ALIGN - 1 + (size == 0), &room) ||
+        room > SIZE_MAX / 2)
+        return mem_array(SIZE_MAX, 2); /* nobody has that much: ends as out of memory */
+    room &= ~(ARENA_ALIGN - 1);
+
+    char *ptr = arena_take(a, room);
+    ASAN_UNPOISON_MEMORY_REGION(ptr, size);
+    a->used += size;
+    return ptr;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    return memset(arena_alloc_raw(a, size), 0, size);
+}
+
+void *arena_array(struct arena *a, size_t count, size_t size)
+{
+    size_t total;
+    if (__builtin_mul_overflow(count, size, &total))
+        total = SIZE_MAX;
+    return arena_alloc(a, total);
+}
+
+char *arena_strdup(struct arena *a, const char *text)
+{
+    return text ? arena_strndup(a, text, strlen(text)) : NULL;
+}
+
+char *arena_strndup(struct arena *a, const char *text, size_t len)
+{
+    if (!text)
+        return NULL;
+    len = strnlen(text, len);
+    char *copy = arena_alloc_raw(a, len + 1);
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    return copy;
+}
+
+char *arena_printf(struct arena *a, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    char *text = arena_vprintf(a, fmt, args);
+    va_end(args);
+    return text;
+}
+
+char *arena_vprintf(struct arena *a, const char *fmt, va_list args)
+{
+    char small[256];
+    va_list again;
+    va_copy(again, args);
+    int n = vsnprintf(small, sizeof(small), fmt, args);
+    assert(n >= 0);
+    size_t len = (size_t)n;
+    char *text = arena_alloc_raw(a, len + 1);
+    if (len < sizeof(small))
+        memcpy(text, small, len + 1);
+    else
+        vsnprintf(text, len + 1, fmt, again);
+    va_end(again);
+    return text;
+}
+
+void arena_adopt(struct arena *a, void *object, void (*dispose)(void *))
+{
+    assert(dispose);
+    struct adopted *node = arena_alloc_raw(a, sizeof(*node));
+    a->used -= sizeof(*node); /* ours, not handed out */
+    node->object = object;
+    node->dispose = dispose;
+    node->next = a->adopted;
+    a->adopted = node;
+}
+
+size_t arena_used(const struct arena *a)
+{
+    return a->used;
+}

@@ -1,0 +1,101 @@
+#include "common/base/buf.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/mem.h"
+
+enum { BUF_FIRST = 256 };
+
+void buf_deinit(struct buf *b)
+{
+    mem_free(b->ptr);
+    *b = (struct buf){0};
+}
+
+void buf_reset(struct buf *b)
+{
+    b->len = 0;
+    if (b->ptr)
+        b->ptr[0] = '\0';
+}
+
+/* Room for `more` bytes and the NUL behind them. */
+void buf_reserve(struct buf *b, size_t more)
+{
+    size_t need;
+    if (__builtin_add_overflow(b->len, more, &need) || __builtin_add_overflow(need, 1, &need))
+        abort(); /* a length that no object has: memory was overwritten */
+    if (need <= b->cap)
+        return;
+
+    size_t cap = b->cap ? b->cap : BUF_FIRST;
+    while (cap < need)
+        cap = cap > SIZE_MAX / 2 ? need : cap * 2;
+    b->ptr = mem_resize(b->ptr, cap);
+    b->cap = cap;
+    b->ptr[b->len] = '\0';
+}
+
+void buf_put(struct buf *b, const void *bytes, size_t len)
+{
+    buf_reserve(b, len);
+    if (len > 0)
+        memcpy(b->ptr + b->len, bytes, len);
+    b->len += len;
+    b->ptr[b->len] = '\0';
+}
+
+void buf_put_char(struct buf *b, char c)
+{
+    buf_put(b, &c, 1);
+}
+
+void buf_put_text(struct buf *b, const char *text)
+{
+    buf_put(b, text, strlen(text));
+}
+
+void buf_put_span(struct buf *b, struct span s)
+{
+    buf_put(b, s.ptr, s.len);
+}
+
+void buf_put_i64(struct buf *b, int64_t value)
+{
+    char text[20]; /* sign and 19 digits */
+    size_t at = sizeof(text);
+    uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    do {
+        text[--at] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (value < 0)
+        text[--at] = '-';
+    buf_put(b, text + at, sizeof(text) - at);
+}
+
+void buf_printf(struct buf *b, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    buf_vprintf(b, fmt, args);
+    va_end(args);
+}
+
+void buf_vprintf(struct buf *b, const char *fmt, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    buf_reserve(b, 64);
+    int n = vsnprintf(b->ptr + b->len, b->cap - b->len, fmt, args);
+    assert(n >= 0);
+    size_t len = (size_t)n;
+    if (len >= b->cap - b->len) {
+        buf_reserve(b, len);
+        vsnprintf(b->ptr + b->len, b->cap - b->len, fmt, again);
+    }
+    va_end(again);
+    b->len += len;
+}

@@ -1,0 +1,130 @@
+/* The only includer of libsodium.
+ *
+ * Password hashes are Argon2id strings in PHC form ("$argon2id$v=19$m=19456,t=2,p=1$salt$hash"), so
+ * the parameters travel with the hash and may rise later: crypto_password_outdated() says which
+ * hashes to make anew at the next login. Everything here is thread-safe after crypto_init(). */
+
+#include "common/base/crypto.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sodium.h>
+
+#include "common/base/error.h"
+
+static_assert(CRYPTO_PASSWORD_SIZE == crypto_pwhash_STRBYTES, "libsodium's string");
+static_assert(SHA256_SIZE == crypto_hash_sha256_BYTES, "libsodium's digest");
+static_assert(SHA256_SIZE == crypto_auth_hmacsha256_BYTES, "libsodium's mac");
+
+#define PASSWORD_PASSES 2
+#define PASSWORD_MEMORY ((size_t)19456 * 1024)
+#define BASE64URL       sodium_base64_VARIANT_URLSAFE_NO_PADDING
+
+static const unsigned char *bytes_of(struct span s)
+{
+    return (const unsigned char *)s.ptr;
+}
+
+int crypto_init(void)
+{
+    return sodium_init() < 0 ? ERR(-EIO) : 0;
+}
+
+void crypto_random(void *bytes, size_t len)
+{
+    randombytes_buf(bytes, len);
+}
+
+uint64_t crypto_random_below(uint64_t bound)
+{
+    assert(bound > 0);
+    /* 2^64 is seldom a multiple of the bound: throw away the uneven rest at the low end. */
+    uint64_t uneven = -bound % bound;
+    uint64_t value;
+    do
+        crypto_random(&value, sizeof(value));
+    while (value < uneven);
+    return value % bound;
+}
+
+void crypto_sha256(struct span data, uint8_t digest[static SHA256_SIZE])
+{
+    crypto_hash_sha256(digest, bytes_of(data), data.len);
+}
+
+void crypto_sha256_hex(struct span data, char text[static SHA256_HEX_SIZE])
+{
+    uint8_t digest[SHA256_SIZE];
+    crypto_sha256(data, digest);
+    sodium_bin2hex(text, SHA256_HEX_SIZE, digest, sizeof(digest));
+}
+
+void crypto_hmac_sha256(struct span key, struct span data, uint8_t mac[static SHA256_SIZE])
+{
+    crypto_auth_hmacsha256_state state;
+    crypto_auth_hmacsha256_init(&state, bytes_of(key), key.len);
+    crypto_auth_hmacsha256_update(&state, bytes_of(data), data.len);
+    crypto_auth_hmacsha256_final(&state, mac);
+    sodium_memzero(&state, sizeof(state));
+}
+
+bool crypto_equal(struct span a, struct span b)
+{
+    return a.len == b.len && (a.len == 0 || sodium_memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+void crypto_base64url(struct span data, char *text, size_t size)
+{
+    sodium_bin2base64(text, size, bytes_of(data), data.len, BASE64URL);
+}
+
+ssize_t crypto_base64url_decode(struct span text, uint8_t *bytes, size_t size)
+{
+    size_t len = 0;
+    if (sodium_base642bin(bytes, size, text.ptr, text.len, NULL, &len, NULL, BASE64URL) != 0)
+        return -1;
+    return (ssize_t)len;
+}
+
+void crypto_token(char text[static CRYPTO_TOKEN_SIZE])
+{
+    uint8_t bytes[32];
+    crypto_random(bytes, sizeof(bytes));
+    crypto_base64url(span_make(bytes, sizeof(bytes)), text, CRYPTO_TOKEN_SIZE);
+    sodium_memzero(bytes, sizeof(bytes));
+}
+
+int crypto_password_hash(const char *password, char phc[static CRYPTO_PASSWORD_SIZE])
+{
+    char made[CRYPTO_PASSWORD_SIZE];
+    if (crypto_pwhash_str_alg(made, password, strlen(password), PASSWORD_PASSES, PASSWORD_MEMORY,
+            crypto_pwhash_ALG_ARGON2ID13) != 0)
+        return ERR(-ENOMEM); /* its only way to fail with these parameters */
+    memcpy(phc, made, sizeof(made));
+    return 0;
+}
+
+/* Spends the time that a real check takes, so that an unknown name looks like a wrong password. */
+static void password_pretend(const char *password)
+{
+    unsigned char key[32], salt[crypto_pwhash_SALTBYTES] = {0};
+    int r = crypto_pwhash(key, sizeof(key), password, strlen(password), salt, PASSWORD_PASSES,
+        PASSWORD_MEMORY, crypto_pwhash_ALG_ARGON2ID13);
+    (void)r; /* thrown away either way */
+    sodium_memzero(key, sizeof(key));
+}
+
+bool crypto_password_verify(const char *phc, const char *password)
+{
+    if (!phc || strnlen(phc, CRYPTO_PASSWORD_SIZE) == CRYPTO_PASSWORD_SIZE) {
+        password_pretend(password);
+        return false;
+    }
+    return crypto_pwhash_str_verify(phc, password, strlen(password)) == 0;
+}
+
+bool crypto_password_outdated(const char *phc)
+{
+    return !phc || strnlen(phc, CRYPTO_PASSWORD_SIZE) == CRYPTO_PASSWORD_SIZE ||
+           crypto_pwhash_str_needs_rehash(phc, PASSWORD_PASSES, PASSWORD_MEMORY) != 0;
+}

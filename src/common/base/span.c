@@ -1,0 +1,77 @@
+#include "common/base/span.h"
+
+static unsigned char ascii_lower(char c)
+{
+    return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+}
+
+bool span_equal_nocase(struct span a, struct span b)
+{
+    if (a.len != b.len)
+        return false;
+    for (size_t i = 0; i < a.len; i++)
+        if (ascii_lower(a.ptr[i]) != ascii_lower(b.ptr[i]))
+            return false;
+    return true;
+}
+
+bool span_starts(struct span s, struct span prefix)
+{
+    return s.len >= prefix.len && span_equal(span_make(s.ptr, prefix.len), prefix);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+struct span span_trim(struct span s)
+{
+    while (s.len > 0 && is_blank(s.ptr[s.len - 1]))
+        s.len--;
+    while (s.len > 0 && is_blank(s.ptr[0])) {
+        s.ptr++;
+        s.len--;
+    }
+    return s;
+}
+
+bool span_cut(struct span *rest, char sep, struct span *ret_piece)
+{
+    if (!rest->ptr)
+        return false;
+
+    const char *at = rest->len ? memchr(rest->ptr, sep, rest->len) : NULL;
+    if (!at) {
+        *ret_piece = *rest;
+        *rest = span_make(NULL, 0);
+        return true;
+    }
+    size_t len = (size_t)(at - rest->ptr);
+    *ret_piece = span_make(rest->ptr, len);
+    *rest = span_make(at + 1, rest->len - len - 1);
+    return true;
+}
+
+bool span_to_i64(struct span s, int64_t *ret_value)
+{
+    size_t i = s.len > 0 && s.ptr[0] == '-';
+    bool negative = i == 1;
+    if (i == s.len)
+        return false;
+
+    /* Counts downward: the negative side has one value more. */
+    int64_t value = 0;
+    for (; i < s.len; i++) {
+        if (s.ptr[i] < '0' || s.ptr[i] > '9')
+            return false;
+        int64_t digit = s.ptr[i] - '0';
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_sub_overflow(value, digit, &value))
+            return false;
+    }
+    if (!negative && value == INT64_MIN)
+        return false;
+    *ret_value = negative ? value : -value;
+    return true;
+}

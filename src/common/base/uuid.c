@@ -1,0 +1,124 @@
+/* UUIDv7 by RFC 9562, method 1 (a dedicated counter):
+ *
+ *     48 bits  milliseconds since 1970
+ *      4       version 7
+ *     12 + 2   ... with the variant between them: the counter's 26 bits are 12 here
+ *     14       and 14 here
+ *     48       random
+ *
+ * A new millisecond starts the counter at a random value below 2^25; within a millisecond it goes
+ * up by one, so 33 million ids fit before the time field itself is moved ahead. When the clock
+ * steps back, the time field stays and the counter goes on: ids of one thread never sort backward.
+ *
+ * The state is per thread, so nobody needs a lock; order is only promised within a thread. Random
+ * bytes come from getrandom in batches, and a child process throws away what it inherited. */
+
+#include "common/base/uuid.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+
+#define COUNTER_LIMIT (UINT32_C(1) << 26)
+#define COUNTER_START (UINT32_C(1) << 25)
+
+struct uuid_state {
+    pid_t pid;
+    uint64_t ms; /* of the newest id */
+    uint32_t counter;
+    size_t spent; /* of the pool */
+    uint8_t pool[256];
+};
+
+static _Thread_local struct uuid_state state;
+
+static void pool_fill(struct uuid_state *s)
+{
+    ssize_t n;
+    do
+        n = getrandom(s->pool, sizeof(s->pool), 0); /* up to 256 bytes come whole */
+    while (n < 0 && errno == EINTR);
+    if (n != (ssize_t)sizeof(s->pool))
+        abort(); /* no kernel we run on lacks it; going on without randomness is not an option */
+    s->spent = 0;
+}
+
+static uint64_t pool_take(struct uuid_state *s, size_t bytes)
+{
+    if (s->spent + bytes > sizeof(s->pool))
+        pool_fill(s);
+    uint64_t value = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        value = value << 8 | s->pool[s->spent];
+        s->pool[s->spent++] = 0;
+    }
+    return value;
+}
+
+static void counter_start(struct uuid_state *s, uint64_t ms)
+{
+    s->ms = ms;
+    s->counter = (uint32_t)pool_take(s, 4) % COUNTER_START; /* a power of two: no bias */
+}
+
+static void counter_next(struct uuid_state *s, uint64_t now_ms)
+{
+    pid_t pid = getpid();
+    if (s->pid != pid) {
+        *s = (struct uuid_state){.pid = pid, .spent = sizeof(s->pool)};
+        counter_start(s, now_ms);
+    } else if (now_ms > s->ms) {
+        counter_start(s, now_ms);
+    } else if (++s->counter == COUNTER_LIMIT) {
+        counter_start(s, s->ms + 1);
+    }
+}
+
+static void put_uuid(char *text, const uint8_t bytes[16])
+{
+    static const char hex[] = "0123456789abcdef";
+    for (int i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *text++ = '-';
+        *text++ = hex[bytes[i] >> 4];
+        *text++ = hex[bytes[i] & 15];
+    }
+    *text = '\0';
+}
+
+void uuid_make_at(int64_t wall_us, char text[static UUID_TEXT_SIZE])
+{
+    struct uuid_state *s = &state;
+    counter_next(s, wall_us > 0 ? (uint64_t)(wall_us / USEC_PER_MS) : 0);
+
+    uint64_t high = s->ms << 16 | UINT64_C(0x7000) | s->counter >> 14;
+    uint64_t low = UINT64_C(1) << 63 | (uint64_t)(s->counter & 0x3fff) << 48 | pool_take(s, 6);
+    uint8_t bytes[16];
+    for (int i = 0; i < 8; i++) {
+        bytes[i] = (uint8_t)(high >> (56 - 8 * i));
+        bytes[8 + i] = (uint8_t)(low >> (56 - 8 * i));
+    }
+    put_uuid(text, bytes);
+}
+
+void uuid_make(char text[static UUID_TEXT_SIZE])
+{
+    uuid_make_at(clock_wall_us(), text);
+}
+
+bool uuid_valid(struct span text)
+{
+    if (text.len != UUID_TEXT_SIZE - 1)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+        if (dash ? c != '-' : !hex)
+            return false;
+    }
+    return true;
+}
