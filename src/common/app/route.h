@@ -1,0 +1,32 @@
+#pragma once
+
+/* The HTTP table of a service: one row a route; deny by default. */
+
+#include "common/app/request.h"
+
+enum idempotency {
+    IDEMPOTENCY_NONE,     /* GET, PUT, DELETE: repeatable by nature */
+    IDEMPOTENCY_ACCEPTED, /* POST: used when the header is there */
+    IDEMPOTENCY_REQUIRED, /* 400 without */
+    IDEMPOTENCY_OWN, /* required, and the handler keeps key and answer itself (checkout: the saga
+                        row is the key) */
+};
+
+struct route {
+    enum http_method method;
+    const char *path; /* "/api/v1/orders/{orderId}" */
+    unsigned roles;   /* any of; ROLE_ANYONE = public */
+    int (*handle)(struct request *req);
+    const struct table
+        *params;               /* path variables and query parameters by name, NULL: none allowed */
+    const struct table *body;  /* NULL: no body allowed (an empty one is) */
+    const struct table *reply; /* for the docs */
+    bool reply_is_page;
+    int status; /* of success, for the docs */
+    enum idempotency idempotency;
+    int64_t body_limit; /* 0: 64 KiB */
+    bool raw_body;      /* the handler reads req->http->body itself (signed webhooks, CSV) */
+    const int
+        *outcomes; /* 0-terminated list of the service's own outcomes it may answer, for the docs */
+    const char *doc; /* one sentence */
+};

@@ -1,0 +1,66 @@
+#pragma once
+
+/* What makes a service. main.c fills one descriptor and calls service_main(); everything else
+ * (arguments, configuration, logs, health, metrics, routes, tokens, idempotency, outbox relay,
+ * inbox consumer, migrations, draining) is the same for all seven. */
+
+#include "common/app/config.h"
+#include "common/app/event.h"
+#include "common/app/migrate.h"
+#include "common/app/outcome.h"
+#include "common/app/peer.h"
+#include "common/app/route.h"
+#include "common/data/redis.h"
+#include "common/fiber/offload.h"
+
+struct service {
+    const char *name; /* "order" */
+    const char *doc;  /* one sentence for --help and OpenAPI */
+    const struct route *routes;
+    size_t routes_count;
+    const char *queue; /* NULL: consumes nothing */
+    const struct consumer_row *consumers;
+    size_t consumers_count;
+    const struct event_kind *const *publishes;
+    size_t publishes_count;
+    const struct pg_statement *statements;
+    size_t statements_count;
+    const struct config_row *config;
+    size_t config_count;
+    const struct outcome_row *outcomes;
+    size_t outcomes_count;
+    const struct migration *migrations; /* generated; the common ones come first by themselves */
+    size_t migrations_count;
+    const char *const *peers; /* NULL-terminated names of the services it calls; NULL: none */
+    /* After pools and peers exist, before listening; spawns the service's own fibers. NULL ok. */
+    int (*start)(void);
+};
+
+/* The running process's parts. */
+struct app {
+    const struct service *service;
+    struct loop *loop;
+    struct pg_pool *pg;
+    struct redis *redis; /* may be disconnected; never NULL */
+    struct http_client *client;
+    struct offload *offload;
+    struct bus *bus; /* NULL when the service neither publishes nor consumes */
+    bool draining;
+};
+struct app *app(void);
+
+int service_main(const struct service *service, int argc, char **argv);
+
+/* A periodic background fiber: runs `tick` every `period_us` (jittered by a tenth) until draining;
+ * its failures are logged and counted. `app_nudge(name)` makes it run now. */
+int app_every(const char *name, int64_t period_us, int (*tick)(void));
+void app_nudge(const char *name);
+
+/* Named crash points (faults.def, only with -Dfaults=true): `SOUK_FAULT=name[:n]` in the
+ * environment makes the n-th hit _exit(137). */
+#ifdef SOUK_FAULTS
+void fault_point(const char *name);
+#define FAULT(name) fault_point(name)
+#else
+#define FAULT(name) ((void)0)
+#endif
