@@ -11,13 +11,13 @@ struct loop;
 
 /* Makes the process's loop (one per thread). Ends the process when libevent can't. */
 struct loop *loop_new(void);
-void loop_free(struct loop *l); /* no live fibers may remain */
+void loop_free(struct loop *l); /* NULL ok; no live fibers may remain; runs what was posted */
 struct event_base *loop_base(struct loop *l);
 struct loop *loop_current(void); /* the running thread's loop, or NULL */
 
 /* Runs until loop_stop(), or until no fiber is alive when `until_idle`. */
 void loop_run(struct loop *l, bool until_idle);
-void loop_stop(struct loop *l);
+void loop_stop(struct loop *l); /* on the loop's thread; before loop_run() it ends that at once */
 
 /* Calls `fn(arg)` on the loop, soon; the only function here that other threads may call (eventfd).
  */

@@ -1,0 +1,259 @@
+#include "common/fiber/loop.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/fiber/private.h"
+
+/* A round of the loop: run the fibers that can run, then let libevent wait for the world once, then
+ * wake the fibers whose deadline has passed. Fibers run between libevent's rounds, not inside of an
+ * event callback, so a callback's stack is never below a fiber's turn and a busy set of fibers
+ * cannot keep libevent from polling (a callback that re-activates its own event would).
+ *
+ * All deadlines share one libevent timer, the alarm. It is only ever moved nearer: when the wait it
+ * was set for has ended early, it rings once in vain and is set again for the next one. Waits with
+ * a deadline of seconds that end in microseconds thus cost no call into libevent at all.
+ *
+ * Other threads hand over functions through a list under a mutex, and an eventfd that is written
+ * only when the list was empty. */
+
+struct post {
+    struct post *next;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+struct loop {
+    struct event_base *base;
+    struct event *tick, *alarm, *posted;
+    int64_t last_tick_us;
+    int64_t alarm_us; /* when the alarm rings; USEC_NEVER: not set */
+    bool running, stopping;
+    struct scheduler scheduler;
+
+    int posted_fd;
+    pthread_mutex_t posts_lock;
+    struct post *posts, **posts_end; /* guarded by posts_lock */
+};
+
+static _Thread_local struct loop *thread_loop;
+
+/* For tools/gdb/souk-fibers.py: thread-local variables are out of its reach in a core file. */
+struct loop *souk_last_loop __attribute__((visibility("hidden"), used));
+
+static void loop_require(bool fine, const char *what)
+{
+    if (fine)
+        return;
+    log_error("no loop without it", LF_TEXT("what", what), LF_TEXT("error", strerror(errno)));
+    abort();
+}
+
+static void loop_on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct loop *l = arg;
+
+    l->last_tick_us = clock_mono_us();
+}
+
+static void loop_on_alarm(evutil_socket_t fd, short what, void *arg)
+{
+    struct loop *l = arg;
+
+    l->alarm_us = USEC_NEVER;
+}
+
+static struct timeval timeval_of(int64_t us)
+{
+    return (struct timeval){.tv_sec = us / USEC_PER_SEC, .tv_usec = us % USEC_PER_SEC};
+}
+
+/* ---- messages from other threads ---- */
+
+void loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
+{
+    struct post *p = MEM_NEW(struct post);
+
+    p->fn = fn;
+    p->arg = arg;
+    pthread_mutex_lock(&l->posts_lock);
+    bool was_empty = !l->posts;
+    *l->posts_end = p;
+    l->posts_end = &p->next;
+    if (was_empty) { /* under the lock: afterwards the loop may be gone */
+        ssize_t n = write(l->posted_fd, &(uint64_t){1}, sizeof(uint64_t));
+        assert(n == sizeof(uint64_t));
+        (void)n;
+    }
+    pthread_mutex_unlock(&l->posts_lock);
+}
+
+static void loop_run_posts(struct loop *l)
+{
+    uint64_t count;
+
+    pthread_mutex_lock(&l->posts_lock);
+    struct post *p = l->posts;
+    l->posts = NULL;
+    l->posts_end = &l->posts;
+    if (p) {
+        ssize_t n = read(l->posted_fd, &count, sizeof count);
+        assert(n == sizeof count);
+        (void)n;
+    }
+    pthread_mutex_unlock(&l->posts_lock);
+    while (p) {
+        struct post *next = p->next;
+
+        p->fn(p->arg);
+        mem_free(p);
+        p = next;
+    }
+}
+
+static void loop_on_posted(evutil_socket_t fd, short what, void *arg)
+{
+    loop_run_posts(arg);
+}
+
+/* ---- life ---- */
+
+static struct event_base *base_new(void)
+{
+    struct event_config *config = event_config_new();
+
+    loop_require(config, "event_config_new");
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK); /* one thread; others use loop_post */
+    struct event_base *base = event_base_new_with_config(config);
+    loop_require(base, "event_base_new");
+    event_config_free(config);
+    return base;
+}
+
+static struct event *event_require(
+    struct loop *l, int fd, short events, event_callback_fn fn, const char *what)
+{
+    struct event *e = event_new(l->base, fd, events, fn, l);
+
+    loop_require(e, what);
+    return e;
+}
+
+struct loop *loop_new(void)
+{
+    assert(!thread_loop && "one loop for each thread");
+    struct loop *l = MEM_NEW(struct loop);
+
+    l->base = base_new();
+    l->last_tick_us = clock_mono_us();
+    l->alarm_us = USEC_NEVER;
+    l->posts_end = &l->posts;
+    pthread_mutex_init(&l->posts_lock, NULL);
+    l->posted_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    loop_require(l->posted_fd >= 0, "eventfd");
+    l->posted = event_require(l, l->posted_fd, EV_READ | EV_PERSIST, loop_on_posted, "posted");
+    l->alarm = event_require(l, -1, 0, loop_on_alarm, "alarm");
+    l->tick = event_require(l, -1, EV_PERSIST, loop_on_tick, "tick");
+    struct timeval second = timeval_of(USEC_PER_SEC);
+    loop_require(event_add(l->posted, NULL) == 0, "posted");
+    loop_require(event_add(l->tick, &second) == 0, "tick");
+    scheduler_init(&l->scheduler);
+    thread_loop = souk_last_loop = l;
+    return l;
+}
+
+void loop_free(struct loop *l)
+{
+    if (!l)
+        return;
+    assert(l == thread_loop && !l->running);
+    loop_run_posts(l); /* each was promised to run, and may own memory */
+    scheduler_deinit(&l->scheduler);
+    event_free(l->tick);
+    event_free(l->alarm);
+    event_free(l->posted);
+    close(l->posted_fd);
+    pthread_mutex_destroy(&l->posts_lock);
+    event_base_free(l->base);
+    mem_free(l);
+    thread_loop = souk_last_loop = NULL;
+}
+
+struct event_base *loop_base(struct loop *l)
+{
+    return l->base;
+}
+
+struct loop *loop_current(void)
+{
+    return thread_loop;
+}
+
+struct scheduler *loop_scheduler(struct loop *l)
+{
+    return &l->scheduler;
+}
+
+const struct scheduler *loop_scheduler_const(const struct loop *l)
+{
+    return &l->scheduler;
+}
+
+int64_t loop_last_tick_us(const struct loop *l)
+{
+    return l->last_tick_us;
+}
+
+void loop_set_slow_turn_us(struct loop *l, int64_t us)
+{
+    l->scheduler.slow_turn_us = us;
+}
+
+/* ---- rounds ---- */
+
+static void loop_set_alarm(struct loop *l)
+{
+    int64_t next_us = timers_next(&l->scheduler.timers);
+
+    if (next_us >= l->alarm_us)
+        return;
+    int64_t wait_us = next_us - clock_mono_us();
+    struct timeval wait = timeval_of(wait_us > 0 ? wait_us : 0);
+    event_add(l->alarm, &wait);
+    l->alarm_us = next_us;
+}
+
+static bool loop_ends(const struct loop *l, bool until_idle)
+{
+    return l->stopping || (until_idle && l->scheduler.live == 0);
+}
+
+void loop_run(struct loop *l, bool until_idle)
+{
+    assert(l == thread_loop && !l->running && !l->scheduler.running);
+    l->running = true;
+    while (!loop_ends(l, until_idle)) {
+        scheduler_run(&l->scheduler);
+        if (loop_ends(l, until_idle))
+            break;
+        loop_set_alarm(l);
+        event_base_loop(l->base, EVLOOP_ONCE | (l->scheduler.run_head ? EVLOOP_NONBLOCK : 0));
+        scheduler_expire(&l->scheduler);
+    }
+    l->running = false;
+    l->stopping = false;
+}
+
+void loop_stop(struct loop *l)
+{
+    assert(l == thread_loop);
+    l->stopping = true;
+}
