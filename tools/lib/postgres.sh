@@ -1,0 +1,107 @@
+# shellcheck shell=bash
+# A private PostgreSQL cluster: one database and two roles for each service.
+#   souk_<svc>_owner  owns the database and runs the migrations
+#   souk_<svc>        what the service runs as: rows only, no DDL, with time limits
+#   souk_audit        reads everything, changes nothing
+
+PG_BIN=${SOUK_PG_BIN:-/usr/lib/postgresql/15/bin}
+
+postgres_external() {
+    local svc
+    for svc in "${SERVICES[@]}"; do
+        [ -n "$(external "$(upper "$svc")_DATABASE_URL")" ] || return 1
+    done
+}
+
+# admin_psql [ARGS]: psql as the cluster's superuser, stopping at the first error.
+admin_psql() {
+    PGPASSWORD=$(secret pg-admin) psql -X -q -v ON_ERROR_STOP=1 -h 127.0.0.1 \
+        -p "${PORTS[postgres]}" -U souk_admin "$@"
+}
+
+# database_url SVC [owner]
+database_url() {
+    local role=souk_$1${2:+_$2} url
+    url=$(external "$(upper "$1")${2:+_MIGRATE}_DATABASE_URL")
+    [ -n "$url" ] || url=$(external "$(upper "$1")_DATABASE_URL")
+    printf '%s' "${url:-postgresql://$role:$(secret "pg-$role")@127.0.0.1:${PORTS[postgres]}/souk_$1}"
+}
+
+postgres_init() {
+    local data=$DATA/postgres
+    owned_folder "$data" postgres
+    # The server's account cannot read our secrets, so initdb gets a copy of its own.
+    (umask 077 && secret pg-admin >"$data/password")
+    if is_root; then chown postgres "$data/password"; fi
+    (as_account postgres "$PG_BIN/initdb" -D "$data/new" -U souk_admin -A scram-sha-256 \
+        --pwfile="$data/password" --no-locale -E UTF8 --no-sync >/dev/null)
+    rm "$data/password"
+    (as_account postgres mv "$data/new" "$data/cluster")
+}
+
+postgres_run() {
+    as_account postgres "$PG_BIN/postgres" -D "$DATA/postgres/cluster" -p "${PORTS[postgres]}" \
+        -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200 \
+        -c shared_buffers=256MB -c fsync=on -c max_wal_size=2GB -c timezone=UTC \
+        -c log_timezone=UTC -c log_min_messages=warning -c password_encryption=scram-sha-256
+}
+
+# All roles and databases in one script; passwords travel on standard input, never in argv.
+postgres_roles() {
+    local svc
+    say "SET client_min_messages = warning;"
+    say "CREATE ROLE souk_audit LOGIN PASSWORD '$(secret pg-souk_audit)';"
+    say "GRANT pg_read_all_data TO souk_audit;"
+    for svc in "${SERVICES[@]}"; do
+        cat <<SQL
+CREATE ROLE souk_${svc}_owner LOGIN PASSWORD '$(secret "pg-souk_${svc}_owner")';
+CREATE ROLE souk_$svc LOGIN PASSWORD '$(secret "pg-souk_$svc")';
+ALTER ROLE souk_$svc SET statement_timeout = '5s';
+ALTER ROLE souk_$svc SET lock_timeout = '2s';
+ALTER ROLE souk_$svc SET idle_in_transaction_session_timeout = '10s';
+CREATE DATABASE souk_$svc OWNER souk_${svc}_owner;
+REVOKE CONNECT, TEMPORARY ON DATABASE souk_$svc FROM PUBLIC;
+GRANT CONNECT ON DATABASE souk_$svc TO souk_$svc, souk_audit;
+SQL
+    done
+    for svc in "${SERVICES[@]}"; do
+        say "\\connect souk_$svc"
+        postgres_grants "$svc"
+    done
+}
+
+# What the runtime role may do with everything its owner makes in schema public.
+postgres_grants() {
+    cat <<SQL
+GRANT USAGE ON SCHEMA public TO souk_$1;
+ALTER DEFAULT PRIVILEGES FOR ROLE souk_${1}_owner IN SCHEMA public
+    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO souk_$1;
+ALTER DEFAULT PRIVILEGES FOR ROLE souk_${1}_owner IN SCHEMA public
+    GRANT USAGE, SELECT ON SEQUENCES TO souk_$1;
+SQL
+}
+
+postgres_up() {
+    running postgres && return
+    [ -x "$PG_BIN/postgres" ] || die "PostgreSQL 15 is not in $PG_BIN (SOUK_PG_BIN)"
+    port_free postgres
+    [ -s "$DATA/postgres/cluster/PG_VERSION" ] || postgres_init
+    spawn postgres postgres_run
+    await postgres 60 "$PG_BIN/pg_isready" -q -h 127.0.0.1 -p "${PORTS[postgres]}"
+    if [ ! -e "$DATA/postgres/roles-made" ]; then
+        postgres_roles | admin_psql -d postgres >/dev/null
+        : >"$DATA/postgres/roles-made"
+    fi
+}
+
+# INT is PostgreSQL's "fast": roll back what is open, write everything, end.
+postgres_down() { stop postgres INT 60; }
+
+# Empties one service's database, keeping the database itself, its roles and its connections' rights.
+postgres_empty() {
+    {
+        say "SET client_min_messages = warning;"
+        say "DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION pg_database_owner;"
+        postgres_grants "$1"
+    } | admin_psql -d "souk_$1" >/dev/null
+}

@@ -1,0 +1,134 @@
+# shellcheck shell=bash
+# A private RabbitMQ node with its own cookie, epmd, mnesia and plugins, so that the distribution's
+# node is neither used nor disturbed. Its topology comes from rabbitmq/definitions.json, imported
+# after the boot (an import at boot fails silently on 3.10) and then compared with what is live.
+
+RABBIT_BIN=${SOUK_RABBIT_BIN:-/usr/lib/rabbitmq/bin}
+DEFINITIONS=$ROOT/rabbitmq/definitions.json
+
+management_url() {
+    local url
+    url=$(external RABBITMQ_MANAGEMENT_URL)
+    printf '%s' "${url:-http://127.0.0.1:${PORTS[ui]}}"
+}
+
+# amqp_url USER
+amqp_url() {
+    local url
+    url=$(external AMQP_URL)
+    printf '%s' "${url:-amqp://$1:$(secret "amqp-$1")@127.0.0.1:${PORTS[amqp]}/%2f}"
+}
+
+# management METHOD PATH [CURL ARGS]: a call of the management API as ops. The password goes in
+# on standard input, for arguments can be read by everyone on the machine.
+management() {
+    local method=$1 path=$2
+    shift 2
+    if [ -n "$(external RABBITMQ_MANAGEMENT_URL)" ]; then
+        curl -sS --max-time 30 -X "$method" "$@" "$(management_url)$path"
+    else
+        curl -sS --max-time 30 -X "$method" -K - "$@" "$(management_url)$path" \
+            <<<"user = \"ops:$(secret amqp-ops)\""
+    fi
+}
+
+rabbitmq_configure() {
+    local dir=$DATA/rabbitmq
+    owned_folder "$dir" rabbitmq
+    printf '[rabbitmq_management,rabbitmq_prometheus,rabbitmq_shovel,rabbitmq_shovel_management].\n' \
+        >"$dir/enabled_plugins"
+    (
+        umask 077
+        sed -e "s/@AMQP_PORT@/${PORTS[amqp]}/" -e "s/@UI_PORT@/${PORTS[ui]}/" \
+            -e "s/@METRICS_PORT@/${PORTS[metrics]}/" -e "s/@OPS_PASSWORD@/$(secret amqp-ops)/" \
+            "$ROOT/rabbitmq/rabbitmq.conf" >"$dir/rabbitmq.conf"
+        [ -s "$dir/.erlang.cookie" ] || head -c 24 /dev/urandom | base64 | tr -dc 'A-Za-z0-9' >"$dir/.erlang.cookie"
+        chmod 400 "$dir/.erlang.cookie"
+    )
+    if is_root && id rabbitmq >/dev/null 2>&1; then
+        chown rabbitmq "$dir/rabbitmq.conf" "$dir/enabled_plugins" "$dir/.erlang.cookie"
+    fi
+}
+
+epmd_run() {
+    as_account rabbitmq env -i PATH=/usr/bin:/bin epmd -port "${PORTS[epmd]}" -address 127.0.0.1
+}
+
+# RUNNING_UNDER_SYSTEMD makes the start script exec the Erlang VM, so that the pid is the VM's and
+# SIGTERM its orderly stop; without busy-waiting schedulers an idle broker costs no CPU.
+rabbitmq_run() {
+    local dir=$DATA/rabbitmq
+    umask 077
+    as_account rabbitmq env -i PATH=/usr/bin:/bin:/usr/sbin HOME="$dir" LANG=C.UTF-8 \
+        RUNNING_UNDER_SYSTEMD=1 RABBITMQ_CONF_ENV_FILE=/dev/null \
+        ERL_EPMD_PORT="${PORTS[epmd]}" ERL_EPMD_ADDRESS=127.0.0.1 \
+        RABBITMQ_NODENAME="souk$PORT_BASE@localhost" RABBITMQ_DIST_PORT="${PORTS[dist]}" \
+        RABBITMQ_MNESIA_BASE="$dir/mnesia" RABBITMQ_LOG_BASE="$dir/log" \
+        RABBITMQ_CONFIG_FILE="$dir/rabbitmq.conf" \
+        RABBITMQ_ENABLED_PLUGINS_FILE="$dir/enabled_plugins" \
+        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none" \
+        "$RABBIT_BIN/rabbitmq-server"
+}
+
+# The password hash RabbitMQ wants: base64(salt + SHA-256(salt + password)), salt of 4 bytes.
+password_hash() {
+    local salt
+    salt=$(od -An -tx1 -N4 /dev/urandom | sed 's/ /\\x/g')
+    {
+        printf '%b' "$salt"
+        { printf '%b' "$salt" && printf '%s' "$1"; } | openssl dgst -sha256 -binary
+    } | base64 -w0
+}
+
+# The definitions with this installation's passwords in them; the file in the tree has none.
+rabbitmq_definitions() {
+    local user
+    for user in "${SERVICES[@]}" ops; do
+        printf '%s %s\n' "$user" "$(password_hash "$(secret "amqp-$user")")"
+    done | jq -R -n --slurpfile d "$DEFINITIONS" '
+        ([inputs | split(" ") | {(.[0]): .[1]}] | add) as $hash
+        | $d[0] | .users |= map(.password_hash = $hash[.name])'
+}
+
+rabbitmq_import() {
+    local answer
+    answer=$(rabbitmq_definitions | management POST /api/definitions -H 'content-type: application/json' \
+        --data-binary @/dev/fd/9 -w '\n%{http_code}' 9<&0)
+    case ${answer##*$'\n'} in
+    2*) ;;
+    *) die "RabbitMQ refused rabbitmq/definitions.json: ${answer%$'\n'*}" ;;
+    esac
+    "$ROOT/tools/topology-check" <(management GET /api/definitions) || die "the live topology differs from rabbitmq/definitions.json"
+}
+
+rabbitmq_up() {
+    if ! running rabbitmq; then
+        port_free amqp
+        port_free ui
+        rabbitmq_configure
+        if ! running epmd; then
+            port_free epmd
+            spawn epmd epmd_run
+        fi
+        spawn rabbitmq rabbitmq_run
+        await rabbitmq 120 port_open "${PORTS[amqp]}"
+        await rabbitmq 60 http_answers "$(management_url)/api/overview"
+    fi
+    rabbitmq_import
+}
+
+# Any answer will do: without a password it is 401.
+http_answers() { curl -sS --max-time 2 -o /dev/null "$1"; }
+
+rabbitmq_down() {
+    stop rabbitmq TERM 60
+    stop epmd TERM 5
+}
+
+# Empties every queue; streams keep their past, which is their purpose.
+rabbitmq_empty() {
+    local queue
+    for queue in $(jq -r '.queues[] | select(.arguments["x-queue-type"] == "quorum") | .name' "$DEFINITIONS"); do
+        management DELETE "/api/queues/%2f/$queue/contents"
+    done
+}

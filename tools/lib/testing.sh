@@ -1,0 +1,4 @@
+# shellcheck shell=bash
+# ./souk test
+
+testing_run() { die "coming"; }
