@@ -29,8 +29,8 @@ enum door_verdict {
 
 /* Judges the bytes seen so far of one head. `*state` is 0 at first and remembers how far it has
  * looked, so a byte-by-byte feed costs linear time. On DOOR_PASS fills `*ret_head` (spans into
- * `bytes`); on DOOR_REFUSE sets `*ret_status` to 400, 405 (never: routing's), 411, 413, 414, 415,
- * 417, 431, 501 or 505 and `*ret_detail` to a sentence. `body_limit`: Content-Length above it is
- * 413. */
+ * `bytes`; scratch otherwise); on DOOR_REFUSE sets `*ret_status` to 400, 405 (never: routing's),
+ * 411, 413, 414, 415, 417, 431, 501 or 505 and `*ret_detail` to a sentence. `body_limit`:
+ * Content-Length above it is 413. */
 enum door_verdict door_judge(struct span bytes, size_t *state, int64_t body_limit,
     struct door_head *ret_head, int *ret_status, const char **ret_detail);
