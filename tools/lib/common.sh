@@ -136,7 +136,7 @@ spawn() {
     (
         trap - EXIT INT TERM
         cd /
-        exec 8>&- </dev/null >>"$LOG/$name.log" 2>&1
+        exec 8>&- 9>&- </dev/null >>"$LOG/$name.log" 2>&1
         "$@"
     ) &
     record "$name" $!

@@ -1,4 +1,0 @@
-# shellcheck shell=bash
-# ./souk test
-
-testing_run() { die "coming"; }
