@@ -56,6 +56,7 @@ external() { printf "%s" "${EXTERNAL[$1]:-}"; }
 as_account() {
     local account=$1
     shift
+    cd / || return
     if is_root && id "$account" >/dev/null 2>&1; then
         exec setsid setpriv --reuid "$account" --regid "$(id -g "$account")" --init-groups -- "$@"
     fi
@@ -72,8 +73,6 @@ data_folder() {
         id "$account" >/dev/null 2>&1 || continue
         if ! (as_account "$account" test -x "$STATE") 2>/dev/null; then
             DATA=/var/lib/souk/$(printf %s "$STATE" | cksum | cut -d' ' -f1)
-            mkdir -p "$DATA"
-            chmod 755 /var/lib/souk "$DATA"
             return 0
         fi
     done
@@ -84,6 +83,12 @@ prepare_state() {
     chmod 755 "$STATE" "$RUN" "$LOG"
     chmod 700 "$SECRETS"
     data_folder
+    [ "$DATA" != "$STATE" ] || return 0
+    # A folder left behind by a state folder that is gone has passwords nobody knows any more.
+    [ -e "$STATE/data" ] || rm -rf "${DATA:?}"
+    mkdir -p "$DATA"
+    chmod 755 /var/lib/souk "$DATA"
+    ln -sfn "$DATA" "$STATE/data"
 }
 
 # owned_folder PATH ACCOUNT: a private folder of that account (of ourselves when not root).
