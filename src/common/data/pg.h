@@ -1,17 +1,21 @@
 #pragma once
 
-/* PostgreSQL over libpq in pipeline mode; the only includer of libpq is pg.c (and its siblings
- * pg_*.c).
+/* PostgreSQL over libpq in pipeline mode; only the files pg_*.c include libpq.
  *
  * Every SQL text is a named row of a service's statement table, prepared on a connection at its
  * first use, in the same round trip. A fiber owns a connection for one transaction. BEGIN, queued
  * statements and COMMIT travel together: nothing is sent until somebody waits.
  *
- *     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;                    // rolls back what was not
- * committed TRY(pg_begin(pool, &tx)); TRY(pg_queue(tx, SQL_ORDER_INSERT, PG_ARGS(PG_TEXT(id),
- * PG_I64(total))));    // no round trip TRY(pg_run(tx, SQL_ORDER_GET, PG_ARGS(PG_TEXT(id)),
- * &rows));               // one round trip for all so far TRY(pg_commit(tx));
- */
+ *     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;    // rolls back what was not committed
+ *     struct pg_result rows;
+ *
+ *     TRY(pg_begin(pool, &tx));
+ *     TRY(pg_queue(tx, &SQL_INSERT, PG_ARGS(PG_TEXT(id), PG_I64(total))));   // no round trip
+ *     TRY(pg_run(tx, &SQL_GET, PG_ARGS(PG_TEXT(id)), &rows));    // one round trip for all so far
+ *     TRY(pg_commit(tx));
+ *
+ * Whatever a caller can do in SQL that fails by itself (a CHECK, a RAISE with ERRCODE '23514' and a
+ * CONSTRAINT name) needs no expectation and no second round trip. */
 
 #include "common/fiber/fiber.h"
 #include "common/json/table.h"
@@ -47,8 +51,9 @@ struct pg_args {
 #define PG_SPAN(s) ((struct pg_arg){.kind = PG_ARG_SPAN, .text = (s).ptr, .len = (s).len})
 #define PG_I64(v)  ((struct pg_arg){.kind = PG_ARG_I64, .value = (int64_t)(v)})
 #define PG_BOOL(v) ((struct pg_arg){.kind = PG_ARG_BOOL, .value = (v)})
-#define PG_TIME(v) ((struct pg_arg){.kind = PG_ARG_TIME, .value = (v)}) /* wall µs; 0 = SQL NULL  \
-                                                                         */
+#define PG_TIME(v)                                                                                 \
+    ((struct pg_arg){.kind = PG_ARG_TIME, .value = (v)}) /* wall µs; 0 = SQL NULL                 \
+                                                          */
 #define PG_REAL(v) ((struct pg_arg){.kind = PG_ARG_REAL, .real = (v)})
 #define PG_ARGS(...)                                                                               \
     ((struct pg_args){sizeof((const struct pg_arg[]){__VA_ARGS__}) / sizeof(struct pg_arg),        \
@@ -61,7 +66,8 @@ enum pg_outcome { PG_UNIQUE = 1, PG_CHECK = 2, PG_FOREIGN = 3, PG_NOT_NULL = 4 }
 
 struct pg_pool;
 struct pg_pool_config {
-    const char *url;              /* postgresql://user:pass@host:port/db */
+    const char *url;              /* postgresql://user:pass@host:port/db?application_name=… */
+    const char *application_name; /* where the url has none; NULL: "souk" */
     unsigned size;                /* default 8 */
     unsigned waiting_limit;       /* default 512 */
     int64_t connect_timeout_us;   /* default 2 s */
@@ -77,8 +83,8 @@ void pg_pool_free(struct pg_pool *p); /* no transaction may be open */
 int pg_pool_check(struct pg_pool *p, int64_t deadline_us) PARKS;
 struct pg_pool_stats {
     unsigned size, open, in_use, waiting;
-    uint64_t transactions, errors;
-    int64_t busy_us;
+    uint64_t transactions, errors, round_trips;
+    int64_t busy_us; /* time that connections were taken, summed */
 };
 struct pg_pool_stats pg_pool_stats(const struct pg_pool *p);
 
@@ -98,7 +104,8 @@ int pg_begin(struct pg_pool *p, struct pg_tx **ret_tx) PARKS;
 int pg_queue(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args);
 /* Queues that the statement must touch at least `min_affected` rows, else the next wait returns
  * `outcome` (> 0,
- * >= 100 by convention so that it cannot meet pg_outcome) and the transaction is rolled back. */
+ * >= 100 by convention so that it cannot meet pg_outcome) and the transaction is rolled back.
+ * pg_commit waits for open expectations before it sends COMMIT: one more round trip. */
 int pg_queue_expect(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args,
     int64_t min_affected, int outcome);
 /* Sends everything queued plus this statement, waits for all. `ret_result` NULL ok. 0; pg_outcome;
@@ -106,17 +113,22 @@ int pg_queue_expect(struct pg_tx *tx, const struct pg_statement *s, struct pg_ar
  * before COMMIT: rolled back), ERR_TIMEOUT. */
 int pg_run(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args,
     struct pg_result *ret_result) PARKS;
-/* COMMIT with everything still queued. 0; as pg_run; ERR_UNKNOWN: the connection broke after COMMIT
- * was sent, look the effect up before doing it again. After a failure the transaction is over. */
+/* COMMIT with everything still queued. 0; as pg_run; ERR_UNKNOWN: the connection broke or was
+ * silent after COMMIT was sent, look the effect up before doing it again. Once sent it is not
+ * cancelled. After a failure the transaction is over. */
 int pg_commit(struct pg_tx *tx) PARKS;
-/* Savepoints for batches (queued, no round trip of their own). */
+/* Savepoints for batches (queued, no round trip of their own); each replaces the one before. After
+ * a failure the way back exists only if the last savepoint was known to be set (a wait came
+ * between); else the failure is returned again and the whole transaction must go. */
 int pg_savepoint(struct pg_tx *tx);
 int pg_rollback_to_savepoint(struct pg_tx *tx) PARKS;
 /* Ends the transaction; rolls back unless committed; gives the connection back. For CLEANUP: takes
  * struct pg_tx **. */
 void pg_tx_end(struct pg_tx **tx) PARKS;
 
-/* One statement in its own implicit transaction: one round trip, no BEGIN. */
+/* One statement in its own implicit transaction: one round trip, no BEGIN. As pg_run, and again on
+ * ERR_RETRY like pg_transaction. A statement whose text does not begin with SELECT may have been
+ * committed when the connection is lost: ERR_UNKNOWN. */
 int pg_query(struct pg_pool *p, const struct pg_statement *s, struct pg_args args,
     struct pg_result *ret_result) PARKS;
 
@@ -132,8 +144,14 @@ const char *pg_constraint(void);
  * transaction. */
 int pg_script(struct pg_pool *p, const char *sql) PARKS;
 
-/* LISTEN: `on_notify(ctx, channel)` on the loop for each notification; one extra connection,
- * reconnecting. A hint only. */
+/* Prepares all statements and compares their columns with their row tables; logs each one that does
+ * not fit. 0, or the first failure. For --check-sql. */
+int pg_check_statements(struct pg_pool *p, const struct pg_statement *statements, size_t count)
+    PARKS;
+
+/* LISTEN: `on_notify(ctx)` on the loop for each notification, and once after each
+ * (re)connect; one extra connection and fiber. A hint only. Free: the fiber ends in a later turn.
+ */
 struct pg_listener;
 struct pg_listener *pg_listener_new(
     struct loop *l, const char *url, const char *channel, void (*on_notify)(void *ctx), void *ctx);

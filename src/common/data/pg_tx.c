@@ -1,0 +1,318 @@
+/* Transactions on a link. BEGIN, SAVEPOINT, COMMIT are prepared statements like any other and
+ * travel in the same pipeline; BEGIN is put there by the first statement, so a transaction that
+ * did nothing costs nothing.
+ *
+ * The one thing a pipeline cannot do is to look before it leaps: a COMMIT in the same round trip as
+ * an expectation would commit before we learn that the expectation was not met. So pg_commit first
+ * waits for expectations that are still under way, and pays a second round trip. Who wants one
+ * round trip writes SQL that fails by itself, which makes the server skip the COMMIT.
+ *
+ * After COMMIT was sent, only an answer tells what happened. Such a wait is not cancelled, and
+ * losing it is ERR_UNKNOWN. The same holds for a single statement outside of a transaction, unless
+ * its text begins with SELECT. */
+
+#include <strings.h>
+
+#include "common/base/crypto.h"
+#include "common/data/pg_link.h"
+
+#define ATTEMPTS            5
+#define ROLLBACK_TIMEOUT_US (1 * USEC_PER_SEC)
+
+struct pg_tx {
+    struct pg_pool *pool;
+    struct pg_link *link;
+    bool begun;   /* BEGIN is under way or done */
+    bool over;    /* committed, or failed to: nothing may follow */
+    bool expects; /* an expectation was queued since the last wait */
+    int failure;  /* the first; nothing but a rollback may follow */
+    unsigned savepoints_queued, savepoints_done;
+};
+
+static const struct pg_statement sql_begin = {"souk_begin", "BEGIN", NULL};
+static const struct pg_statement sql_commit = {"souk_commit", "COMMIT", NULL};
+static const struct pg_statement sql_rollback = {"souk_rollback", "ROLLBACK", NULL};
+static const struct pg_statement sql_savepoint = {"souk_savepoint", "SAVEPOINT souk", NULL};
+static const struct pg_statement sql_release = {"souk_release", "RELEASE SAVEPOINT souk", NULL};
+static const struct pg_statement sql_rollback_to = {
+    "souk_rollback_to", "ROLLBACK TO SAVEPOINT souk", NULL};
+
+/* ---- one transaction ---- */
+
+int pg_begin(struct pg_pool *p, struct pg_tx **ret_tx)
+{
+    struct pg_link *l;
+    struct pg_tx *tx;
+
+    TRY(pg_pool_take(p, &l));
+    tx = ARENA_NEW(fiber_arena(), struct pg_tx);
+    *tx = (struct pg_tx){.pool = p, .link = l};
+    *ret_tx = tx;
+    return 0;
+}
+
+/* The first failure is final: whatever follows gives the same answer. */
+static int tx_fail(struct pg_tx *tx, int r)
+{
+    if (!tx->failure)
+        tx->failure = r;
+    return r < 0 ? ERR(r) : r;
+}
+
+static int tx_send(
+    struct pg_tx *tx, const struct pg_statement *s, struct pg_args args, struct pg_want want)
+{
+    int r;
+
+    if (tx->over)
+        return ERR(ERR_INVALID);
+    if (tx->failure)
+        return tx_fail(tx, tx->failure);
+    if (!tx->begun) {
+        tx->begun = true;
+        r = pg_link_send(tx->link, &sql_begin, PG_NO_ARGS, (struct pg_want){0});
+        if (r < 0)
+            return tx_fail(tx, r);
+    }
+    r = pg_link_send(tx->link, s, args, want);
+    return r < 0 ? tx_fail(tx, r) : 0;
+}
+
+/* Not one byte is sent for a fiber that is not to wait any more. */
+static int may_wait(void)
+{
+    if (fiber_cancelled())
+        return ERR(ERR_CANCELED);
+    if (clock_mono_us() >= fiber_deadline())
+        return ERR(ERR_TIMEOUT);
+    return 0;
+}
+
+static int tx_wait(struct pg_tx *tx, bool decisive)
+{
+    int r = may_wait();
+
+    if (r == 0)
+        r = pg_link_wait(tx->link, decisive, pg_pool_timeout_us(tx->pool));
+    tx->expects = false;
+    return r == 0 ? 0 : tx_fail(tx, r);
+}
+
+int pg_queue(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args)
+{
+    return tx_send(tx, s, args, (struct pg_want){0});
+}
+
+int pg_queue_expect(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args,
+    int64_t min_affected, int outcome)
+{
+    tx->expects = true;
+    return tx_send(tx, s, args, (struct pg_want){.min_affected = min_affected, .outcome = outcome});
+}
+
+int pg_run(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args,
+    struct pg_result *ret_result)
+{
+    int r = tx_send(tx, s, args, (struct pg_want){.keep = ret_result != NULL});
+
+    if (r == 0)
+        r = tx_wait(tx, false);
+    if (r == 0 && ret_result) {
+        r = pg_link_rows(tx->link, s, ret_result);
+        if (r < 0)
+            return tx_fail(tx, r);
+    }
+    return r < 0 ? ERR(r) : r;
+}
+
+int pg_commit(struct pg_tx *tx)
+{
+    int r = 0;
+
+    if (!tx->begun && !tx->over && !tx->failure) {
+        tx->over = true;
+        return 0;
+    }
+    if (tx->expects && !tx->failure)
+        r = tx_wait(tx, false);
+    if (r == 0)
+        r = tx_send(tx, &sql_commit, PG_NO_ARGS, (struct pg_want){0});
+    if (r == 0)
+        r = tx_wait(tx, true);
+    tx->over = true;
+    return r < 0 ? ERR(r) : r;
+}
+
+void pg_tx_end(struct pg_tx **txp)
+{
+    struct pg_tx *tx = *txp;
+    struct pg_link *l;
+
+    if (!tx)
+        return;
+    *txp = NULL;
+    l = tx->link;
+    if (!l->broken && pg_link_busy(l)) {
+        struct fiber_shield shield = fiber_shield_begin(clock_mono_us() + ROLLBACK_TIMEOUT_US);
+
+        /* What was queued and never waited for is sent now and undone at once. Its failure, if
+         * any, is nobody's business, but the ROLLBACK behind it was skipped then. */
+        for (int i = 0; i < 2 && !l->broken && pg_link_busy(l); i++)
+            if (pg_link_send(l, &sql_rollback, PG_NO_ARGS, (struct pg_want){0}) == 0)
+                pg_link_wait(l, false, ROLLBACK_TIMEOUT_US);
+        fiber_shield_end(shield);
+    }
+    pg_pool_give(tx->pool, l, tx->failure < 0);
+}
+
+/* ---- savepoints ---- */
+
+/* One savepoint at a time: the next one releases the one before, so that a long batch does not nest
+ * a thousand deep. */
+int pg_savepoint(struct pg_tx *tx)
+{
+    if (tx->savepoints_queued > 0)
+        TRY(tx_send(tx, &sql_release, PG_NO_ARGS, (struct pg_want){0}));
+    TRY(tx_send(tx, &sql_savepoint, PG_NO_ARGS, (struct pg_want){.done = &tx->savepoints_done}));
+    tx->savepoints_queued++;
+    return 0;
+}
+
+int pg_rollback_to_savepoint(struct pg_tx *tx)
+{
+    if (tx->link->broken || tx->savepoints_queued == 0)
+        return ERR(tx->failure < 0 ? tx->failure : ERR_INVALID);
+    /* A savepoint that was skipped would let us fall to an older one and undo more than asked. */
+    if (tx->failure && tx->savepoints_done != tx->savepoints_queued)
+        return tx_fail(tx, tx->failure);
+    tx->failure = 0;
+    return tx_send(tx, &sql_rollback_to, PG_NO_ARGS, (struct pg_want){0});
+}
+
+/* ---- without a transaction of their own ---- */
+
+static bool only_reads(const struct pg_statement *s)
+{
+    return strncasecmp(s->sql, "select", strlen("select")) == 0;
+}
+
+static int query_once(struct pg_pool *p, const struct pg_statement *s, struct pg_args args,
+    struct pg_result *ret_result)
+{
+    struct pg_link *l;
+    int r;
+
+    TRY(pg_pool_take(p, &l));
+    r = may_wait();
+    if (r == 0)
+        r = pg_link_send(l, s, args, (struct pg_want){.keep = ret_result != NULL});
+    if (r == 0)
+        r = pg_link_wait(l, !only_reads(s), pg_pool_timeout_us(p));
+    if (r == 0 && ret_result)
+        r = pg_link_rows(l, s, ret_result);
+    pg_pool_give(p, l, r < 0);
+    return r < 0 ? ERR(r) : r;
+}
+
+static int pause_before_retry(int attempt)
+{
+    int64_t span_us = (INT64_C(5) << attempt) * USEC_PER_MS;
+
+    return fiber_sleep(span_us / 2 + (int64_t)crypto_random_below((uint64_t)span_us));
+}
+
+int pg_query(struct pg_pool *p, const struct pg_statement *s, struct pg_args args,
+    struct pg_result *ret_result)
+{
+    for (int attempt = 0;; attempt++) {
+        int r = query_once(p, s, args, ret_result);
+
+        if (r != ERR_RETRY || attempt + 1 >= ATTEMPTS)
+            return r < 0 ? ERR(r) : r;
+        error_clear();
+        TRY(pause_before_retry(attempt));
+    }
+}
+
+static int transaction_once(struct pg_pool *p, int (*fn)(struct pg_tx *tx, void *arg), void *arg)
+{
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+
+    TRY(pg_begin(p, &tx));
+    TRY(fn(tx, arg));
+    TRY(pg_commit(tx));
+    return 0;
+}
+
+int pg_transaction(struct pg_pool *p, int (*fn)(struct pg_tx *tx, void *arg), void *arg)
+{
+    for (int attempt = 0;; attempt++) {
+        int r = transaction_once(p, fn, arg);
+
+        if (r != ERR_RETRY || attempt + 1 >= ATTEMPTS)
+            return r < 0 ? ERR(r) : r;
+        error_clear();
+        TRY(pause_before_retry(attempt));
+    }
+}
+
+int pg_script(struct pg_pool *p, const char *sql)
+{
+    struct pg_link *l;
+    int r;
+
+    TRY(pg_pool_take(p, &l));
+    r = pg_link_script(l, sql, USEC_NEVER);
+    pg_pool_give(p, l, r < 0);
+    return r < 0 ? ERR(r) : r;
+}
+
+/* ---- checks ---- */
+
+int pg_pool_check(struct pg_pool *p, int64_t deadline_us)
+{
+    int64_t outer = fiber_deadline_push(deadline_us);
+    struct pg_link *l;
+    int r = pg_pool_take(p, &l);
+
+    if (r == 0) {
+        r = pg_link_wait(l, false, pg_pool_timeout_us(p)); /* a sync alone: does it answer? */
+        pg_pool_give(p, l, r < 0);
+    }
+    fiber_deadline_pop(outer);
+    return r < 0 ? ERR(r) : 0;
+}
+
+static int check_statement(struct pg_pool *p, struct pg_link *l, const struct pg_statement *s)
+{
+    int columns;
+    int r = pg_link_describe(l, s, pg_pool_timeout_us(p), &columns);
+
+    if (r == 0 && s->row && (size_t)columns != pg_rows_columns(s->row)) {
+        error_note("%s: %d columns, its table %s wants %zu", s->name, columns, s->row->name,
+            pg_rows_columns(s->row));
+        r = ERR_INVALID;
+    }
+    if (r != 0)
+        log_error("statement does not fit the database", LF_TEXT("statement", s->name),
+            LF_TEXT("error", error_text()));
+    return r;
+}
+
+int pg_check_statements(struct pg_pool *p, const struct pg_statement *statements, size_t count)
+{
+    struct pg_link *l;
+    int first = 0;
+
+    TRY(pg_pool_take(p, &l));
+    for (size_t i = 0; i < count && !l->broken; i++) {
+        int r = check_statement(p, l, &statements[i]);
+
+        if (r != 0 && first == 0)
+            first = r;
+        if (r != 0)
+            error_clear();
+    }
+    pg_pool_give(p, l, first != 0);
+    return first < 0 ? ERR(first) : first;
+}
