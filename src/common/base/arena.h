@@ -19,7 +19,7 @@ void *arena_array(struct arena *a, size_t count, size_t size);
 char *arena_strdup(struct arena *a, const char *text); /* NULL in, NULL out */
 char *arena_strndup(struct arena *a, const char *text, size_t len);
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3);
-char *arena_vprintf(struct arena *a, const char *fmt, va_list args);
+char *arena_vprintf(struct arena *a, const char *fmt, va_list args) PRINTF(2, 0);
 void arena_adopt(struct arena *a, void *object, void (*dispose)(void *));
 size_t arena_used(const struct arena *a); /* bytes handed out since the last reset */
 

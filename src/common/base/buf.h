@@ -21,7 +21,7 @@ void buf_put_text(struct buf *b, const char *text);
 void buf_put_span(struct buf *b, struct span s);
 void buf_put_i64(struct buf *b, int64_t value);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
-void buf_vprintf(struct buf *b, const char *fmt, va_list args);
+void buf_vprintf(struct buf *b, const char *fmt, va_list args) PRINTF(2, 0);
 
 static inline struct span buf_span(const struct buf *b)
 {

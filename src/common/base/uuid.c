@@ -2,13 +2,15 @@
  *
  *     48 bits  milliseconds since 1970
  *      4       version 7
- *     12 + 2   ... with the variant between them: the counter's 26 bits are 12 here
- *     14       and 14 here
- *     48       random
+ *     12       high part of the counter
+ *      2       variant
+ *      6       low part of the counter
+ *     56       random
  *
- * A new millisecond starts the counter at a random value below 2^25; within a millisecond it goes
- * up by one, so 33 million ids fit before the time field itself is moved ahead. When the clock
- * steps back, the time field stays and the counter goes on: ids of one thread never sort backward.
+ * A new millisecond starts the 18-bit counter at a random value in its lower half; within a
+ * millisecond it goes up by one, so at least 131,072 ids fit (ten times what a machine can make)
+ * before the time field itself is moved ahead. When the clock steps back, the time field stays and
+ * the counter goes on: ids of one thread never sort backward.
  *
  * The state is per thread, so nobody needs a lock; order is only promised within a thread. Random
  * bytes come from getrandom in batches, and a child process throws away what it inherited. */
@@ -22,8 +24,8 @@
 
 #include "common/base/clock.h"
 
-#define COUNTER_LIMIT (UINT32_C(1) << 26)
-#define COUNTER_START (UINT32_C(1) << 25)
+#define COUNTER_LIMIT (UINT32_C(1) << 18)
+#define COUNTER_START (UINT32_C(1) << 17)
 
 struct uuid_state {
     pid_t pid;
@@ -94,8 +96,8 @@ void uuid_make_at(int64_t wall_us, char text[static UUID_TEXT_SIZE])
     struct uuid_state *s = &state;
     counter_next(s, wall_us > 0 ? (uint64_t)(wall_us / USEC_PER_MS) : 0);
 
-    uint64_t high = s->ms << 16 | UINT64_C(0x7000) | s->counter >> 14;
-    uint64_t low = UINT64_C(1) << 63 | (uint64_t)(s->counter & 0x3fff) << 48 | pool_take(s, 6);
+    uint64_t high = s->ms << 16 | UINT64_C(0x7000) | s->counter >> 6;
+    uint64_t low = UINT64_C(1) << 63 | (uint64_t)(s->counter & 0x3f) << 56 | pool_take(s, 7);
     uint8_t bytes[16];
     for (int i = 0; i < 8; i++) {
         bytes[i] = (uint8_t)(high >> (56 - 8 * i));
