@@ -8,10 +8,11 @@
 
 struct http_client; /* one per process: the curl multi handle and its timers */
 struct http_client *http_client_new(struct loop *l);
-void http_client_free(struct http_client *c); /* no call may be running */
+void http_client_free(struct http_client *c); /* NULL ok; after its peers, no call running */
 
 /* A peer: one base URL with its own breaker, in-flight limit and retry budget. */
 struct http_peer;
+#define HTTP_RETRIES_NONE ((unsigned)-1)
 struct http_peer_config {
     const char *name;         /* "payment": in logs, metrics, breaker messages */
     const char *base_url;     /* "http://127.0.0.1:8084", copied; https needs verified names */
@@ -20,10 +21,10 @@ struct http_peer_config {
     unsigned waiting_limit;
     int64_t connect_timeout_us; /* default 500 ms */
     int64_t timeout_us;   /* per attempt, default 1.5 s; the fiber's deadline counts when nearer */
-    unsigned retry_limit; /* further attempts of an idempotent call, default 1 */
+    unsigned retry_limit; /* further attempts, default 1; HTTP_RETRIES_NONE for never */
     double retry_budget;  /* retries allowed as a share of first attempts, default 0.1 (+ a burst of
                              10) */
-    unsigned breaker_calls;  /* window, default 20; opens when half of them failed */
+    unsigned breaker_calls;  /* window, default 20, at most 64; opens when half of it failed */
     int64_t breaker_open_us; /* default 1 s, doubling to 30 s; then 1 probe */
 };
 struct http_peer *http_peer_new(struct http_client *c, const struct http_peer_config *config);
@@ -54,16 +55,23 @@ struct http_answer {
 };
 
 /* One call, with retries as the peer's rules allow (on connection refused always, on timeout,
- * reset, 502, 503, 504 only when idempotent; honours Retry-After within the deadline; full jitter).
- * Sends X-Deadline-Ms with the time left. Asserts fiber_holds() == 0. 0 with an answer (any
- * status); ERR_UNAVAILABLE: surely never reached the peer (refused, breaker open); ERR_BUSY:
- * in-flight limit; ERR_TIMEOUT / ERR_UNKNOWN: sent, outcome unknown; -ECANCELED. */
+ * reset, 502, 503, 504 only when idempotent; a Retry-After in seconds is waited for when it fits
+ * the deadline and is no longer than the peer's timeout; full jitter). GET and HEAD are idempotent
+ * by themselves. Sends X-Deadline-Ms: the time until we stop waiting for this attempt. Asserts
+ * fiber_holds() == 0. 0 with an answer (any status); ERR_UNAVAILABLE: surely never reached the peer
+ * (refused, breaker open, no time left); ERR_BUSY: no place in flight in time, not sent either;
+ * ERR_TIMEOUT / ERR_UNKNOWN: sent, outcome unknown (also when the answer is garbage, cut short or
+ * over 1 MiB); ERR_INVALID: a header or path that must not go out; -ECANCELED. */
 int http_call(struct http_peer *p, const struct http_call *call, struct http_answer *ret_answer)
     PARKS;
 
-/* SMTP: delivers one message (RFC 5322 text with headers). 0; 1 (SMTP_REFUSED: permanent 5xx, reply
- * text in
- * `*ret_reply`); negative as above. `url`: smtp://host:port */
+/* SMTP: delivers one message (RFC 5322 text with headers; line ends become CRLF) on a worker
+ * thread. 0; 1 (SMTP_REFUSED: a permanent 5xx reply about this mail, its text in `*ret_reply`, in
+ * the fiber's arena); ERR_UNAVAILABLE: surely not taken (no connection, a 4xx reply, no time left);
+ * ERR_TIMEOUT / ERR_UNKNOWN: the text went out, no reply came; ERR_BUSY: too many mails wait;
+ * ERR_INVALID: an address with control characters, blanks or angle brackets. Ends with
+ * `timeout_us` or the ambient deadline; cancellation is not seen before.
+ * `url`: smtp://host:port or smtps://, with user:password@ when the server wants a login. */
 enum { SMTP_REFUSED = 1 };
 struct smtp_mail {
     const char *from, *to; /* bare addresses, already checked */
