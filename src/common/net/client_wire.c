@@ -383,14 +383,14 @@ static int slot_result(
     }
     long status = 0;
     curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (s->code == CURLE_OK && status >= 200) {
+    if (s->code == CURLE_OK && s->head_done && status >= 200) {
         answer->status = (int)status;
         char *body = arena_alloc(s->arena, s->body.len + 1);
         memcpy(body, buf_span(&s->body).ptr, s->body.len);
         answer->body = span_make(body, s->body.len);
         return 0;
     }
-    slot_explain(s, NULL, outcome);
+    slot_explain(s, s->code == CURLE_OK ? "answer cut short" : NULL, outcome);
     if (s->code == CURLE_URL_MALFORMAT)
         return ERR_INVALID;
     return s->sent ? ERR_UNKNOWN : ERR_UNAVAILABLE;
