@@ -47,6 +47,7 @@ struct request {
     struct buf extensions;
     struct json_errors errors;
     bool replied;
+    bool key_claimed, answer_stored; /* idempotency.c */
 };
 
 /* Replies; all return 0 so that a handler can end with `return reply(...)`. */

@@ -60,6 +60,7 @@ void app_nudge(const char *name);
  * environment makes the n-th hit _exit(137). */
 #ifdef SOUK_FAULTS
 void fault_point(const char *name);
+bool fault_known(const char *name);
 #define FAULT(name) fault_point(name)
 #else
 #define FAULT(name) ((void)0)

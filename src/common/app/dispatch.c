@@ -1,0 +1,299 @@
+/* One request from the door to its handler: correlation, route, caller, parameters, body,
+ * idempotency key, handler, answer. Deny by default: a route without roles is public only because
+ * its table row says so. The only place that knows HTTP status numbers of outcomes and errors. */
+
+#include "common/app/dispatch.h"
+
+#include "common/app/idempotency.h"
+#include "common/app/metrics.h"
+#include "common/app/params.h"
+#include "common/app/token.h"
+#include "common/app/work.h"
+#include "common/base/uuid.h"
+
+#include <stdio.h>
+
+static struct metric requests = {.name = "http_server_request_duration_seconds",
+    .help = "Time from the last byte of a request to its answer.",
+    .kind = METRIC_HISTOGRAM,
+    .labels = "route,method,status"};
+
+#define OUTCOME(name, status, code, title) {OUTCOME_##name, status, code, title},
+const struct outcome_row common_outcomes[] = {
+#include "common/app/outcomes.def"
+};
+#undef OUTCOME
+const size_t common_outcomes_count = ARRAY_SIZE(common_outcomes);
+
+const struct outcome_row *outcome_find(int outcome)
+{
+    const struct service *s = app()->service;
+    for (size_t i = 0; i < common_outcomes_count; i++)
+        if (common_outcomes[i].outcome == outcome)
+            return &common_outcomes[i];
+    for (size_t i = 0; i < s->outcomes_count; i++)
+        if (s->outcomes[i].outcome == outcome)
+            return &s->outcomes[i];
+    return NULL;
+}
+
+/* ---- routes ---- */
+
+bool route_matches(const char *pattern, struct span path,
+    void (*on_variable)(void *ctx, struct span name, struct span value), void *ctx)
+{
+    struct span want = span_of(pattern), want_piece, piece;
+    for (;;) {
+        bool more = span_cut(&want, '/', &want_piece), has = span_cut(&path, '/', &piece);
+        if (!more || !has)
+            return more == has;
+        bool variable = want_piece.len > 2 && want_piece.ptr[0] == '{';
+        if (variable && piece.len == 0)
+            return false;
+        if (variable && on_variable)
+            on_variable(ctx, span_make(want_piece.ptr + 1, want_piece.len - 2), piece);
+        if (!variable && !span_equal(want_piece, piece))
+            return false;
+    }
+}
+
+struct route_search {
+    const struct route *found;
+    unsigned methods; /* bits of the methods that the path has */
+};
+
+static void search_in(struct route_search *s, const struct route *routes, size_t count,
+    enum http_method m, struct span path)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!route_matches(routes[i].path, path, NULL, NULL))
+            continue;
+        s->methods |= 1u << routes[i].method;
+        if (routes[i].method == HTTP_GET)
+            s->methods |= 1u << HTTP_HEAD;
+        bool same = routes[i].method == m || (m == HTTP_HEAD && routes[i].method == HTTP_GET);
+        if (same && !s->found)
+            s->found = &routes[i];
+    }
+}
+
+static struct route_search route_search(enum http_method m, struct span path)
+{
+    struct route_search s = {0};
+    const struct service *service = app()->service;
+    search_in(&s, service->routes, service->routes_count, m, path);
+    if (!s.methods)
+        search_in(&s, builtin_routes, builtin_routes_count, m, path);
+    return s;
+}
+
+int64_t dispatch_body_limit(void *ctx, enum http_method method, struct span path)
+{
+    struct route_search s = route_search(method, path);
+    return s.found && s.found->body_limit ? s.found->body_limit : 64 * 1024;
+}
+
+static const char *methods_text(struct arena *a, unsigned methods)
+{
+    const char *text = "";
+    for (int m = 0; m < HTTP_METHODS; m++)
+        if (methods & (1u << m))
+            text = arena_printf(
+                a, "%s%s%s", text, *text ? ", " : "", http_method_name((enum http_method)m));
+    return *text ? arena_printf(a, "%s, OPTIONS", text) : "OPTIONS";
+}
+
+/* ---- the caller ---- */
+
+static int read_caller(struct request *req)
+{
+    struct span header = request_header(req, "Authorization");
+    unsigned roles = req->route->roles;
+    if (!header.ptr || !span_starts(header, SPAN("Bearer ")))
+        return roles == ROLE_ANYONE ? 0
+                                    : refuse(req, OUTCOME_UNAUTHENTICATED,
+                                          "Send Authorization: Bearer with an access token");
+    struct span token = span_trim(span_make(header.ptr + 7, header.len - 7));
+    int r = token_verify(req->arena, token, app()->service->name, &req->caller);
+    if (r != 0) {
+        req->caller = (struct caller){0};
+        if (roles == ROLE_ANYONE)
+            return 0;
+        return r < 0 ? ERR(r) : refuse(req, r, "The access token is not valid");
+    }
+    if (roles != ROLE_ANYONE && !(req->caller.roles & roles))
+        return refuse(req, OUTCOME_FORBIDDEN, "This needs another role");
+    return 0;
+}
+
+/* ---- the body ---- */
+
+static int read_body(struct request *req)
+{
+    const struct route *route = req->route;
+    struct span body = req->http->body;
+    if (route->raw_body)
+        return 0;
+    if (!route->body)
+        return body.len == 0 ? 0 : refuse(req, OUTCOME_MALFORMED, "This resource takes no body");
+    struct span type = request_header(req, "Content-Type"), media = type;
+    if (type.ptr) {
+        span_cut(&type, ';', &media);
+        if (!span_equal_nocase(span_trim(media), SPAN("application/json")))
+            return refuse(req, OUTCOME_UNSUPPORTED_MEDIA, "Send Content-Type: application/json");
+    }
+    void *value = arena_alloc(req->arena, route->body->size);
+    req->body = value;
+    int r = json_read(req->arena, body, route->body, JSON_STRICT, value, &req->errors);
+    if (r <= 0)
+        return r;
+    bool syntax = req->errors.count == 1 && *req->errors.at[0].pointer == 0;
+    return syntax ? refuse(req, OUTCOME_MALFORMED, "The body is not one JSON object")
+                  : OUTCOME_INVALID;
+}
+
+/* ---- answers for what did not work ---- */
+
+static int outcome_of_error(struct request *req, int r)
+{
+    switch (r) {
+    case ERR_UNAVAILABLE:
+    case ERR_BUSY:
+    case ERR_TIMEOUT:
+    case ERR_UNKNOWN:
+    case ERR_RETRY:
+    case ERR_CANCELED:
+        refuse_retry_after(req, 1);
+        return OUTCOME_UNAVAILABLE;
+    default:
+        return OUTCOME_INTERNAL;
+    }
+}
+
+static void answer_problem(struct request *req, int r)
+{
+    bool unplanned = r < 0;
+    if (unplanned) {
+        log_error(
+            "request failed", LF_TEXT("error", error_name(r)), LF_TEXT("trace", error_text()));
+        r = outcome_of_error(req, r);
+        req->detail = r == OUTCOME_UNAVAILABLE ? "Try again in a moment" : NULL;
+    }
+    const struct outcome_row *row = outcome_find(r);
+    if (!row) {
+        log_error("handler returned an outcome that is in no table", LF_I64("outcome", r));
+        row = outcome_find(OUTCOME_INTERNAL);
+    }
+    if (row->status == 401)
+        reply_header(req, "WWW-Authenticate", "Bearer");
+    req->response->status = row->status;
+    req->response->content_type = PROBLEM_CONTENT_TYPE;
+    buf_reset(&req->response->body);
+    problem_write(&req->response->body, &(struct problem){.status = row->status,
+                                            .code = row->code,
+                                            .title = row->title,
+                                            .detail = req->detail,
+                                            .correlation_id = req->correlation_id,
+                                            .errors = req->errors.count ? &req->errors : NULL,
+                                            .extensions = buf_span(&req->extensions)});
+}
+
+/* ---- the way through ---- */
+
+static int run_handler(struct request *req)
+{
+    int r = req->route->handle(req);
+    if (r == 0 && !req->replied)
+        reply_empty(req, 204);
+    if (r != 0)
+        answer_problem(req, r);
+    int status = req->response->status;
+    idempotency_finish(req, status < 500 && status != 400 && status != 422);
+    if (req->http->method != HTTP_GET)
+        outbox_nudge();
+    return 0;
+}
+
+static int route_request(struct request *req)
+{
+    struct route_search s = route_search(req->http->method, req->http->path);
+    req->route = s.found;
+    if (!s.methods)
+        return refuse(req, OUTCOME_NOT_FOUND, "No resource has this path");
+    if (!s.found) {
+        reply_header(req, "Allow", methods_text(req->arena, s.methods));
+        if (req->http->method != HTTP_OPTIONS)
+            return refuse(req, OUTCOME_METHOD_NOT_ALLOWED, "See the Allow header");
+        reply_header(req, "Access-Control-Allow-Methods", methods_text(req->arena, s.methods));
+        reply_header(req, "Access-Control-Allow-Headers",
+            "Authorization, Content-Type, Idempotency-Key, If-Match, Prefer, X-Cart-Token, "
+            "X-Correlation-ID, traceparent");
+        reply_header(req, "Access-Control-Max-Age", "600");
+        return reply_empty(req, 204);
+    }
+    TRY(read_caller(req));
+    TRY(params_read(req, s.found->path, s.found->params, &req->params));
+    TRY(read_body(req));
+    if (s.found->idempotency == IDEMPOTENCY_NONE)
+        return run_handler(req);
+    TRY(idempotency_read(req));
+    if (req->idempotency_key && s.found->idempotency != IDEMPOTENCY_OWN) {
+        int r = idempotency_claim(req);
+        if (r == IDEMPOTENCY_REPLAYED)
+            return 0;
+        TRY(r);
+    }
+    return run_handler(req);
+}
+
+static void finish_headers(struct request *req)
+{
+    struct http_response *res = req->response;
+    if (!http_header_get(&res->headers, "Cache-Control").ptr)
+        reply_header(req, "Cache-Control", "no-store");
+    reply_header(req, "Access-Control-Allow-Origin", "*");
+    reply_header(req, "Access-Control-Expose-Headers",
+        "ETag, Idempotent-Replayed, Link, Location, Retry-After, X-Correlation-ID");
+}
+
+static void observe(struct request *req)
+{
+    int64_t took_us = clock_mono_us() - req->http->received_us;
+    char status[16];
+    snprintf(status, sizeof(status), "%d", req->response->status);
+    const char *path = req->route ? req->route->path : "none";
+    const char *method = http_method_name(req->http->method);
+    metric_observe_us(&requests, took_us, path, method, status);
+    bool quiet = req->route >= builtin_routes && req->route < builtin_routes + builtin_routes_count;
+    if (!quiet)
+        log_info("request", LF_TEXT("method", method), LF_TEXT("route", path),
+            LF_I64("status", req->response->status), LF_MS("durMs", took_us),
+            LF_TEXT("user", req->caller.user_id ? req->caller.user_id : req->caller.service));
+}
+
+void dispatch(void *ctx, struct http_request *http, struct http_response *response)
+{
+    struct request *req = arena_alloc(http->arena, sizeof(*req));
+    *req = (struct request){.http = http, .response = response, .arena = http->arena};
+    char *trace_parent = arena_alloc(http->arena, TRACE_PARENT_SIZE);
+    trace_parent_make(http_header_get(http->headers, "traceparent"), trace_parent);
+    struct span correlation = http_header_get(http->headers, "X-Correlation-ID");
+    char *fresh = arena_alloc(http->arena, UUID_TEXT_SIZE);
+    uuid_make(fresh);
+    req->correlation_id = correlation_valid(correlation)
+                              ? arena_strndup(http->arena, correlation.ptr, correlation.len)
+                              : fresh;
+    req->trace_parent = trace_parent;
+    struct work work = {
+        .request = req, .correlation_id = req->correlation_id, .trace_parent = trace_parent};
+    work_begin(&work);
+    reply_header(req, "X-Correlation-ID", req->correlation_id);
+    reply_header(req, "traceparent", trace_parent);
+    int r = route_request(req);
+    if (r != 0)
+        answer_problem(req, r);
+    finish_headers(req);
+    observe(req);
+    buf_deinit(&req->extensions);
+    work_end();
+}

@@ -1,0 +1,221 @@
+/* Calls between services. Each peer has one http_peer (pool, breaker, budget) and one cached
+ * service token, got from auth with this service's own key by one fiber while the others wait. */
+
+#include "common/app/peer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/app/peers.h"
+#include "common/app/service.h"
+#include "common/app/work.h"
+#include "common/base/mem.h"
+#include "common/fiber/sync.h"
+
+#define PEERS_LIMIT     8
+#define TOKEN_MARGIN_US (60 * USEC_PER_SEC)
+#define TOKEN_ENDPOINT  "/internal/v1/tokens"
+
+struct peer {
+    char name[32];
+    struct http_peer *http;
+    char *token;
+    int64_t token_expires_us; /* monotonic */
+    struct latch *token_fetching;
+};
+
+static struct peer peers[PEERS_LIMIT];
+static size_t peers_count;
+
+void peer_add(struct http_client *client, const char *name, const char *base_url)
+{
+    assert(peers_count < PEERS_LIMIT && strlen(name) < sizeof(peers[0].name));
+    struct peer *p = &peers[peers_count++];
+    snprintf(p->name, sizeof(p->name), "%s", name);
+    p->http =
+        http_peer_new(client, &(struct http_peer_config){.name = p->name, .base_url = base_url});
+}
+
+void peers_free(void)
+{
+    for (size_t i = 0; i < peers_count; i++) {
+        http_peer_free(peers[i].http);
+        mem_free(peers[i].token);
+    }
+    memset(peers, 0, sizeof(peers));
+    peers_count = 0;
+}
+
+size_t peers_list(struct http_peer **list, size_t capacity)
+{
+    size_t n = 0;
+    for (; n < peers_count && n < capacity; n++)
+        list[n] = peers[n].http;
+    return n;
+}
+
+static struct peer *peer_find(const char *name)
+{
+    for (size_t i = 0; i < peers_count; i++)
+        if (strcmp(peers[i].name, name) == 0)
+            return &peers[i];
+    log_error("call to a peer that is not in the service's list", LF_TEXT("peer", name));
+    abort();
+}
+
+struct http_peer *peer_get(const char *name)
+{
+    return peer_find(name)->http;
+}
+
+/* ---- service tokens ---- */
+
+struct token_request {
+    const char *service, *api_key, *audience;
+};
+static const struct field token_request_fields[] = {
+    FIELD_TEXT(struct token_request, service, "service"),
+    FIELD_TEXT(struct token_request, api_key, "apiKey", .secret = true),
+    FIELD_TEXT(struct token_request, audience, "audience"),
+};
+static const struct table token_request_table =
+    TABLE("TokenRequest", struct token_request, token_request_fields);
+
+struct token_answer {
+    const char *access_token;
+    int64_t expires_in;
+};
+static const struct field token_answer_fields[] = {
+    FIELD_TEXT(struct token_answer, access_token, "accessToken", .required = true, .max = 4096),
+    FIELD_I64(
+        struct token_answer, expires_in, "expiresIn", .required = true, .min = 1, .max = 3600),
+};
+static const struct table token_answer_table =
+    TABLE("TokenAnswer", struct token_answer, token_answer_fields);
+
+static int token_fetch_now(struct peer *p)
+{
+    struct buf body = {0};
+    struct json_writer w = json_writer_on(&body);
+    json_struct(&w, &token_request_table,
+        &(struct token_request){
+            app()->service->name, config_text("AUTH_SERVICE_API_KEY"), p->name});
+    struct http_answer answer;
+    int r = http_call(peer_get("auth"),
+        &(struct http_call){.method = HTTP_POST,
+            .path = TOKEN_ENDPOINT,
+            .body = buf_span(&body),
+            .idempotent = true},
+        &answer);
+    buf_deinit(&body);
+    TRY(r);
+    struct token_answer fresh;
+    struct json_errors errors;
+    if (answer.status != 200 && answer.status != 201) {
+        error_note("auth refused a service token for %s with %d", p->name, answer.status);
+        return ERR(answer.status >= 500 ? ERR_UNAVAILABLE : ERR_PROTOCOL);
+    }
+    if (json_read(fiber_arena(), answer.body, &token_answer_table, JSON_LENIENT, &fresh, &errors) !=
+        0)
+        return ERR(ERR_PROTOCOL);
+    mem_free(p->token);
+    p->token = mem_strdup(fresh.access_token);
+    p->token_expires_us = clock_mono_us() + fresh.expires_in * USEC_PER_SEC;
+    return 0;
+}
+
+static int token_get(struct peer *p, const char **ret_token)
+{
+    if (!p->token || clock_mono_us() > p->token_expires_us - TOKEN_MARGIN_US) {
+        int result = 0;
+        if (p->token_fetching) {
+            TRY(latch_wait(p->token_fetching, "service token", USEC_NEVER, &result));
+            TRY(result);
+        } else {
+            struct latch done = LATCH_INIT;
+            p->token_fetching = &done;
+            result = token_fetch_now(p);
+            p->token_fetching = NULL;
+            latch_set(&done, result);
+            TRY(result);
+        }
+    }
+    *ret_token = arena_strdup(fiber_arena(), p->token);
+    return 0;
+}
+
+/* ---- calls ---- */
+
+struct problem_answer {
+    const char *code, *detail;
+};
+static const struct field problem_answer_fields[] = {
+    FIELD_TEXT(struct problem_answer, code, "code"),
+    FIELD_TEXT(struct problem_answer, detail, "detail"),
+};
+static const struct table problem_answer_table =
+    TABLE("ProblemAnswer", struct problem_answer, problem_answer_fields);
+
+static int send_call(struct peer *p, const struct peer_call *call, struct http_answer *ret_answer)
+{
+    const char *token;
+    TRY(token_get(p, &token));
+    const struct work *work = work_current();
+    const char *bearer = arena_printf(fiber_arena(), "Bearer %s", token);
+    const struct http_header headers[] = {
+        {SPAN("Authorization"), span_of(bearer)},
+        {SPAN("X-Correlation-ID"), span_of(correlation_current())},
+        {SPAN("traceparent"), span_of(work ? work->trace_parent : NULL)},
+    };
+    struct buf body = {0};
+    struct json_writer w = json_writer_on(&body);
+    if (call->body_table)
+        json_struct(&w, call->body_table, call->body);
+    int64_t outer =
+        fiber_deadline_push(call->timeout_us ? clock_mono_us() + call->timeout_us : USEC_NEVER);
+    int r = http_call(p->http,
+        &(struct http_call){.method = call->method,
+            .path = call->path,
+            .headers = headers,
+            .headers_count = work && work->trace_parent ? 3 : 2,
+            .body = buf_span(&body),
+            .idempotent = call->idempotent},
+        ret_answer);
+    fiber_deadline_pop(outer);
+    buf_deinit(&body);
+    return r < 0 ? ERR(r) : 0;
+}
+
+int peer_call(const struct peer_call *call, struct peer_answer *ret_answer)
+{
+    struct peer *p = peer_find(call->peer);
+    struct http_answer http;
+    struct json_errors errors;
+    TRY(send_call(p, call, &http));
+    if (http.status == 401 &&
+        p->token) { /* keys were rotated, or auth lost them: one fresh token */
+        mem_free(p->token);
+        p->token = NULL;
+        TRY(send_call(p, call, &http));
+    }
+    struct peer_answer answer = {
+        .status = http.status, .code = "", .detail = "", .body = http.body};
+    if (http.status >= 200 && http.status < 300) {
+        if (call->answer_table && json_read(fiber_arena(), http.body, call->answer_table,
+                                      JSON_LENIENT, call->answer, &errors) != 0) {
+            error_note("%s answered %s with an unreadable body", p->name, call->path);
+            return ERR(ERR_PROTOCOL);
+        }
+    } else {
+        struct problem_answer problem;
+        if (json_read(fiber_arena(), http.body, &problem_answer_table, JSON_LENIENT, &problem,
+                &errors) == 0) {
+            answer.code = problem.code ? problem.code : "";
+            answer.detail = problem.detail ? problem.detail : "";
+        }
+    }
+    *ret_answer = answer;
+    return 0;
+}

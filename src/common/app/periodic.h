@@ -1,0 +1,5 @@
+#pragma once
+
+/* Private to the application room; the public half (app_every, app_nudge) is in service.h. */
+
+void periodics_wake(void);

@@ -1,0 +1,392 @@
+/* The life of a service: arguments, configuration, parts in order, traffic, draining.
+ *
+ * SIGTERM: readyz turns false, the listener closes, running requests end, the consumer stops after
+ * its batch, the outbox is flushed once more, exit 0. A second SIGTERM leaves at once: nothing is
+ * lost by it, because everything that matters was committed. */
+
+#include "common/app/service.h"
+
+#include <argp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/app/describe.h"
+#include "common/app/dispatch.h"
+#include "common/app/idempotency.h"
+#include "common/app/inbox.h"
+#include "common/app/metrics.h"
+#include "common/app/migrations.h"
+#include "common/app/outbox.h"
+#include "common/app/peers.h"
+#include "common/app/periodic.h"
+#include "common/app/settings.h"
+#include "common/app/signals.h"
+#include "common/app/token.h"
+#include "common/base/crypto.h"
+#include "common/base/mem.h"
+#include "common/net/server.h"
+
+#define START_PATIENCE_US (10 * USEC_PER_SEC)
+
+enum mode {
+    MODE_SERVE,
+    MODE_CHECK,
+    MODE_MIGRATE,
+    MODE_DESCRIBE,
+    MODE_CHECK_SQL,
+    MODE_PRINT_CONFIG
+};
+
+static struct app the_app;
+static struct http_server *server;
+static enum mode mode;
+static int exit_code;
+
+struct app *app(void)
+{
+    return &the_app;
+}
+
+/* ---- arguments ---- */
+
+static const struct argp_option options[] = {
+    {"check", 'c', NULL, 0, "Check configuration, database, broker and peers, then leave", 0},
+    {"migrate", 'm', NULL, 0, "Apply missing migrations, then leave", 0},
+    {"describe", 'd', NULL, 0, "Print all tables of this service as JSON, then leave", 0},
+    {"check-sql", 's', NULL, 0, "Prepare every SQL statement on the database, then leave", 0},
+    {"print-config", 'p', NULL, 0, "Print the configuration with secrets masked, then leave", 0},
+    {0},
+};
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    switch (key) {
+    case 'c':
+        mode = MODE_CHECK;
+        return 0;
+    case 'm':
+        mode = MODE_MIGRATE;
+        return 0;
+    case 'd':
+        mode = MODE_DESCRIBE;
+        return 0;
+    case 's':
+        mode = MODE_CHECK_SQL;
+        return 0;
+    case 'p':
+        mode = MODE_PRINT_CONFIG;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void parse_arguments(const struct service *s, int argc, char **argv)
+{
+    static char version[64], doc[512];
+    snprintf(version, sizeof(version), "souk-%s " SOUK_VERSION, s->name);
+    snprintf(doc, sizeof(doc),
+        "%s\vConfigured by environment variables; --print-config shows them.", s->doc);
+    argp_program_version = version;
+    const struct argp argp = {.options = options, .parser = parse_option, .doc = doc};
+    argp_parse(&argp, argc, argv, 0, NULL, NULL);
+}
+
+/* ---- parts ---- */
+
+static const char *service_url(const char *name)
+{
+    char variable[64];
+    snprintf(variable, sizeof(variable), "%s_SERVICE_URL", name);
+    for (char *c = variable; *c; c++)
+        if (*c >= 'a' && *c <= 'z')
+            *c = (char)(*c - 'a' + 'A');
+    return config_text(variable);
+}
+
+static bool make_peers(void)
+{
+    const char *const *names = the_app.service->peers;
+    bool ok = true;
+    for (; names && *names; names++) {
+        const char *url = service_url(*names);
+        if (*url)
+            peer_add(the_app.client, *names, url);
+        else
+            fprintf(
+                stderr, "%s_SERVICE_URL: not set (base URL of a service this one calls)\n", *names);
+        ok = ok && *url;
+    }
+    return ok;
+}
+
+static bool uses_bus(const struct service *s)
+{
+    return s->queue || s->publishes_count;
+}
+
+static bool make_parts(void)
+{
+    const struct service *s = the_app.service;
+    const char *migrate_url = config_text("MIGRATE_DATABASE_URL");
+    static char prefix[64], connection_name[64];
+    snprintf(prefix, sizeof(prefix), "%s:", s->name);
+    snprintf(connection_name, sizeof(connection_name), "souk-%s", s->name);
+    the_app.loop = loop_new();
+    the_app.pg = pg_pool_new(the_app.loop,
+        &(struct pg_pool_config){
+            .url = mode == MODE_MIGRATE && *migrate_url ? migrate_url : config_text("DATABASE_URL"),
+            .size = (unsigned)config_i64("DATABASE_POOL")});
+    const char *redis_url = config_text("REDIS_URL");
+    the_app.redis = redis_new(the_app.loop, *redis_url ? redis_url : NULL, prefix);
+    the_app.client = http_client_new(the_app.loop);
+    the_app.offload = offload_new(the_app.loop, (unsigned)config_i64("OFFLOAD_THREADS"), 64);
+    if (!make_peers())
+        return false;
+    if (mode != MODE_SERVE && mode != MODE_CHECK)
+        return true;
+    if (uses_bus(s)) {
+        if (!*config_text("AMQP_URL")) {
+            fprintf(stderr, "AMQP_URL: not set (RabbitMQ, as this service's own user)\n");
+            return false;
+        }
+        the_app.bus = bus_new(the_app.loop,
+            &(struct bus_config){.url = config_text("AMQP_URL"), .name = connection_name});
+    }
+    return true;
+}
+
+/* ---- migrations and checks ---- */
+
+static struct migration *all_migrations(size_t *ret_count)
+{
+    const struct service *s = the_app.service;
+    struct migration *all =
+        mem_array(app_migrations_count + s->migrations_count + 1, sizeof(struct migration));
+    memcpy(all, app_migrations, app_migrations_count * sizeof(*all));
+    if (s->migrations_count)
+        memcpy(all + app_migrations_count, s->migrations, s->migrations_count * sizeof(*all));
+    *ret_count = app_migrations_count + s->migrations_count;
+    return all;
+}
+
+static int wait_for_database(void)
+{
+    int64_t deadline_us = clock_mono_us() + START_PATIENCE_US;
+    for (;;) {
+        error_clear();
+        int r = pg_pool_check(the_app.pg, clock_mono_us() + 2 * USEC_PER_SEC);
+        if (r == 0 || clock_mono_us() > deadline_us)
+            return r;
+        (void)fiber_sleep(100 * USEC_PER_MS);
+    }
+}
+
+static int migrate(void)
+{
+    size_t count, applied;
+    TRY(wait_for_database());
+    struct migration *all = all_migrations(&count);
+    int r = migrate_run(the_app.pg, all, count, &applied);
+    mem_free(all);
+    TRY(r);
+    log_info("migrated", LF_I64("applied", applied), LF_I64("known", count));
+    return 0;
+}
+
+static int check_migrations(void)
+{
+    size_t count, pending;
+    struct migration *all = all_migrations(&count);
+    int r = migrate_pending(the_app.pg, all, count, &pending);
+    mem_free(all);
+    TRY(r);
+    if (pending == 0)
+        return 0;
+    error_note("%zu migrations are missing: run souk-%s --migrate", pending, the_app.service->name);
+    return ERR(ERR_INVALID);
+}
+
+static int check_sql(void)
+{
+    const struct service *s = the_app.service;
+    TRY(wait_for_database());
+    TRY(pg_check_statements(the_app.pg, outbox_statements, outbox_statements_count));
+    TRY(pg_check_statements(the_app.pg, inbox_statements, inbox_statements_count));
+    TRY(pg_check_statements(the_app.pg, idempotency_statements, idempotency_statements_count));
+    TRY(pg_check_statements(the_app.pg, s->statements, s->statements_count));
+    printf("%zu statements are good\n", s->statements_count + outbox_statements_count +
+                                            inbox_statements_count + idempotency_statements_count);
+    return 0;
+}
+
+static int check_all(void)
+{
+    TRY(wait_for_database());
+    TRY(check_migrations());
+    printf("configuration, database and migrations are good\n");
+    return 0;
+}
+
+/* ---- gauges ---- */
+
+static struct metric pool_gauge = {.name = "souk_database_connections",
+    .help = "Connections of the pool by state.",
+    .kind = METRIC_GAUGE,
+    .labels = "state"};
+static struct metric fibers_gauge = {
+    .name = "souk_fibers", .help = "Live fibers.", .kind = METRIC_GAUGE};
+static struct metric breaker_gauge = {.name = "souk_peer_breaker",
+    .help = "0 closed, 1 half open, 2 open.",
+    .kind = METRIC_GAUGE,
+    .labels = "peer"};
+static struct metric bus_gauge = {.name = "souk_broker_connected",
+    .help = "1 while the connection stands.",
+    .kind = METRIC_GAUGE,
+    .labels = "connection"};
+static struct metric blocked_gauge = {.name = "souk_broker_blocked",
+    .help = "1 while the broker blocks publishers.",
+    .kind = METRIC_GAUGE};
+static struct metric refused_total = {.name = "souk_http_refused_total",
+    .help = "Requests that the door refused.",
+    .labels = "status"};
+
+static void set_gauges(void *ctx)
+{
+    struct pg_pool_stats pool = pg_pool_stats(the_app.pg);
+    struct http_peer *peers[8];
+    size_t n = peers_list(peers, ARRAY_SIZE(peers));
+    metric_set(&pool_gauge, pool.in_use, "in_use");
+    metric_set(&pool_gauge, pool.open, "open");
+    metric_set(&pool_gauge, pool.waiting, "waiting");
+    metric_set(&fibers_gauge, fiber_live(the_app.loop));
+    for (size_t i = 0; i < n; i++)
+        metric_set(&breaker_gauge, http_peer_breaker(peers[i]), http_peer_name(peers[i]));
+    if (!the_app.bus)
+        return;
+    struct bus_state s = bus_state(the_app.bus);
+    metric_set(&bus_gauge, s.publish_connected, "publish");
+    metric_set(&bus_gauge, s.consume_connected, "consume");
+    metric_set(&blocked_gauge, s.blocked);
+}
+
+static void on_refused(void *ctx, int status)
+{
+    char text[16];
+    snprintf(text, sizeof(text), "%d", status);
+    metric_add(&refused_total, 1, text);
+}
+
+/* ---- serving and draining ---- */
+
+static int start_serving(void)
+{
+    const struct service *s = the_app.service;
+    TRY(wait_for_database());
+    TRY(check_migrations());
+    if (s->publishes_count)
+        TRY(outbox_start());
+    TRY(app_every("idempotency purge", 3600 * USEC_PER_SEC, idempotency_purge));
+    if (s->start)
+        TRY(s->start());
+    TRY(http_server_new(the_app.loop,
+        &(struct http_server_config){.address = config_text("LISTEN_ADDRESS"),
+            .port = (uint16_t)config_i64("PORT"),
+            .handler = dispatch,
+            .body_limit_for = dispatch_body_limit,
+            .request_timeout_us = config_i64("REQUEST_TIMEOUT_MS") * USEC_PER_MS,
+            .on_refused = on_refused},
+        &server));
+    if (s->queue)
+        TRY(inbox_start());
+    metrics_on_scrape(set_gauges, NULL);
+    log_info("ready", LF_TEXT("address", config_text("LISTEN_ADDRESS")),
+        LF_I64("port", http_server_port(server)));
+    return 0;
+}
+
+static void drain(void *arg)
+{
+    int64_t deadline_us = clock_mono_us() + config_i64("DRAIN_TIMEOUT_MS") * USEC_PER_MS;
+    log_info("draining");
+    if (server)
+        (void)http_server_drain(server, deadline_us);
+    if (the_app.service->queue)
+        (void)inbox_stop(deadline_us);
+    periodics_wake();
+    if (the_app.service->publishes_count)
+        (void)outbox_flush(deadline_us);
+    log_info("drained");
+    loop_stop(the_app.loop);
+}
+
+static void on_signal(int signo)
+{
+    if (signo == SIGHUP) {
+        enum log_level level;
+        if (log_level_parse(config_text("LOG_LEVEL"), &level))
+            log_set_level(level);
+        return;
+    }
+    if (the_app.draining)
+        _exit(1);
+    the_app.draining = true;
+    if (fiber_spawn(the_app.loop, "drain", drain, NULL, NULL) != 0)
+        _exit(1);
+}
+
+static void run_mode(void *arg)
+{
+    int r = mode == MODE_MIGRATE     ? migrate()
+            : mode == MODE_CHECK_SQL ? check_sql()
+            : mode == MODE_CHECK     ? check_all()
+                                     : start_serving();
+    if (r != 0) {
+        exit_code = 1;
+        log_error("can't go on", LF_TEXT("error", error_name(r)), LF_TEXT("trace", error_text()));
+    }
+    if (r != 0 || mode != MODE_SERVE)
+        loop_stop(the_app.loop);
+}
+
+static int print_and_leave(const struct service *s)
+{
+    struct buf out = {0};
+    if (mode == MODE_DESCRIBE)
+        describe_json(s, &out);
+    else
+        config_print(&out);
+    fwrite(out.ptr, 1, out.len, stdout);
+    buf_deinit(&out);
+    return 0;
+}
+
+int service_main(const struct service *s, int argc, char **argv)
+{
+    enum log_level level = LOG_INFO;
+    parse_arguments(s, argc, argv);
+    the_app = (struct app){.service = s};
+    if (mode == MODE_DESCRIBE)
+        return print_and_leave(s);
+    if (config_load(settings, settings_count, s->config, s->config_count) != 0)
+        return 2;
+    if (mode == MODE_PRINT_CONFIG)
+        return print_and_leave(s);
+    if (!log_level_parse(config_text("LOG_LEVEL"), &level))
+        fprintf(stderr, "LOG_LEVEL: must be debug, info, warn or error\n");
+    log_init(s->name, level);
+    signals_block();
+    if (crypto_init() != 0 || !make_parts())
+        return 2;
+    signals_start(the_app.loop, on_signal);
+    if (fiber_spawn(the_app.loop, "start", run_mode, NULL, NULL) != 0)
+        return 1;
+    loop_run(the_app.loop, false);
+    /* Parked fibers hold nothing but memory now; the process ends and the servers roll back what is
+     * open. */
+    if (the_app.bus)
+        bus_free(the_app.bus);
+    return exit_code;
+}
