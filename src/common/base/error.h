@@ -4,7 +4,8 @@
  * value), passed upward through ERR() so that the failure records its own path; positive = an
  * outcome named by the callee and translated by the caller.
  *
- * The trace is a per-fiber list of (code, file, line); the HTTP edge and the consumers log it. */
+ * The trace is a per-fiber list of places (file and line); the HTTP edge and the consumers log it.
+ */
 
 #include "common/base/macros.h"
 
