@@ -78,6 +78,11 @@ data_folder() {
     done
 }
 
+# Two users in one state folder only make a mess of it.
+state_ours() {
+    [ ! -e "$STATE" ] || [ -O "$STATE" ] || die "$STATE belongs to $(stat -c %U "$STATE"); work as that user, or choose another SOUK_STATE"
+}
+
 prepare_state() {
     mkdir -p "$RUN" "$LOG" "$SECRETS"
     chmod 755 "$STATE" "$RUN" "$LOG"

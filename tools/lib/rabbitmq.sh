@@ -129,6 +129,6 @@ rabbitmq_down() {
 rabbitmq_empty() {
     local queue
     for queue in $(jq -r '.queues[] | select(.arguments["x-queue-type"] == "quorum") | .name' "$DEFINITIONS"); do
-        management DELETE "/api/queues/%2f/$queue/contents"
+        management DELETE "/api/queues/%2f/$queue/contents" -f
     done
 }

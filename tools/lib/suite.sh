@@ -3,7 +3,28 @@
 
 PARTS=(postgres redis rabbitmq mail)
 
+# Every port we shall need, before anything is started.
+ports_check() {
+    local name part
+    for name in "${!PORTS[@]}"; do
+        case $name in
+        amqp | ui | dist | metrics) part=rabbitmq ;;
+        smtp) part=mail ;;
+        *) part=$name ;;
+        esac
+        if running "$part"; then continue; fi
+        case $name in
+        gateway) ;;
+        epmd) part_wanted rabbitmq || continue ;;
+        postgres | redis | amqp | ui | dist | metrics | smtp | mail) part_wanted "$part" || continue ;;
+        *) if service_external "$name"; then continue; fi ;;
+        esac
+        port_free "$name"
+    done
+}
+
 prepare() {
+    state_ours
     prepare_state
     # One `up`, `down` or `reset` at a time; servers do not inherit descriptor 8.
     exec 8>"$STATE/lock"
@@ -85,11 +106,13 @@ suite_services_up() {
 suite_up() {
     local began=$EPOCHREALTIME
     mkdir -p "$STATE"
+    state_ours
     disk_room "$STATE"
     packages_up
     prepare
     anything_running || external_keep
     external_load
+    ports_check
     note "up"
     say "starting the servers in $STATE"
     servers_up
