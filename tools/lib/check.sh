@@ -26,7 +26,8 @@ check_format() { (cd "$ROOT" && c_files | xargs -r "$CLANG_FORMAT" --dry-run -We
 check_shell() { (cd "$ROOT" && shell_files | xargs -r shellcheck -x); }
 
 check_cppcheck() {
-    (cd "$ROOT" && c_files | grep '^src/.*\.c$' | xargs -r cppcheck --quiet --std=c11 -j2 -Isrc -D_GNU_SOURCE \
+    # cppcheck 2.10 does not know __VA_OPT__ in C.
+    (cd "$ROOT" && c_files | grep '^src/.*\.c$' | xargs -r cppcheck --quiet --std=c11 -j2 -Isrc -D_GNU_SOURCE '-D__VA_OPT__(...)=__VA_ARGS__' \
         --enable=warning,portability --inline-suppr --error-exitcode=1 --suppress=missingIncludeSystem \
         --suppress=normalCheckLevelMaxBranches)
 }
@@ -57,8 +58,8 @@ check_arch() {
 check_clang() {
     local build=$ROOT/build-clang
     [ -e "$build/build.ninja" ] ||
-        CC=clang-14 meson setup "$build" "$ROOT" --buildtype=debug -Dwerror=true -Dtests=false >/dev/null || return 1
-    ninja -C "$build" --quiet
+        CC=clang-14 meson setup "$build" "$ROOT" --buildtype=debug -Dwerror=true -Dtests=false -Dc_args=-Wno-format-nonliteral >/dev/null || return 1
+    ninja -C "$build" --quiet >&2
 }
 
 check_all() {

@@ -80,9 +80,14 @@ password_hash() {
     } | base64 -w0
 }
 
-# The definitions with this installation's passwords in them; the file in the tree has none.
+# The definitions with this installation's passwords in them; the file in the tree has none. A
+# broker of somebody else's gets the topology and keeps its own users.
 rabbitmq_definitions() {
     local user
+    if [ -n "$(external RABBITMQ_MANAGEMENT_URL)" ]; then
+        jq 'del(.users, .permissions, .topic_permissions)' "$DEFINITIONS"
+        return
+    fi
     for user in "${SERVICES[@]}" ops; do
         printf '%s %s\n' "$user" "$(password_hash "$(secret "amqp-$user")")"
     done | jq -R -n --slurpfile d "$DEFINITIONS" '
@@ -92,13 +97,16 @@ rabbitmq_definitions() {
 
 rabbitmq_import() {
     local answer
+    local -a option=()
     answer=$(rabbitmq_definitions | management POST /api/definitions -H 'content-type: application/json' \
         --data-binary @/dev/fd/9 -w '\n%{http_code}' 9<&0)
     case ${answer##*$'\n'} in
     2*) ;;
     *) die "RabbitMQ refused rabbitmq/definitions.json: ${answer%$'\n'*}" ;;
     esac
-    "$ROOT/tools/topology-check" <(management GET /api/definitions) || die "the live topology differs from rabbitmq/definitions.json"
+    [ -z "$(external RABBITMQ_MANAGEMENT_URL)" ] || option=(--topology-only)
+    management GET /api/definitions | "$ROOT/tools/topology-check" "${option[@]}" ||
+        die "the live topology differs from rabbitmq/definitions.json"
 }
 
 rabbitmq_up() {

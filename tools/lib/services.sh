@@ -31,6 +31,8 @@ service_keys() {
 # service_environment SVC: exports the whole contract between launcher and service.
 service_environment() {
     local svc=$1 peer
+    # One service is not told the others' passwords.
+    unset "${EXTERNAL_NAMES[@]}"
     for peer in "${SERVICES[@]}"; do
         export "$(upper "$peer")_SERVICE_URL=$(service_url "$peer")"
     done

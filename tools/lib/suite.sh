@@ -126,7 +126,7 @@ suite_greeting() {
     cat <<TEXT
 
   shop API        $(public_url)/api/v1
-  RabbitMQ page   $(management_url)   user ops, password in ${SECRETS#"$PWD"/}/amqp-ops
+  RabbitMQ page   $(management_url | sed 's|//.*@|//|')   user ops, password in ${SECRETS#"$PWD"/}/amqp-ops
   mail inbox      http://127.0.0.1:${PORTS[mail]}
   logs            ${LOG#"$PWD"/}   (./souk logs [service])
 
