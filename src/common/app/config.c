@@ -44,7 +44,7 @@ static char *file_value(const char *name, int *problems)
     const char *path = getenv(variable);
     if (!path || !*path)
         return NULL;
-    char content[16 * 1024];
+    char content[4096];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, content, sizeof(content) - 1);
     if (fd >= 0)

@@ -160,7 +160,7 @@ static const struct table problem_answer_table =
 
 static int send_call(struct peer *p, const struct peer_call *call, struct http_answer *ret_answer)
 {
-    const char *token;
+    const char *token = NULL;
     TRY(token_get(p, &token));
     const struct work *work = work_current();
     const char *bearer = arena_printf(fiber_arena(), "Bearer %s", token);

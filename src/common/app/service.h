@@ -36,6 +36,9 @@ struct service {
     int (*start)(void);
 };
 
+/* Fills a table and its count from the pair `symbol`, `symbol_count`. */
+#define SERVICE_TABLE(member, symbol) .member = (symbol), .member##_count = symbol##_count
+
 /* The running process's parts. */
 struct app {
     const struct service *service;

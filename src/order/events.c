@@ -1,0 +1,105 @@
+/* What the order service tells and hears. Payment and stock report facts; the rules turn them into
+ * a status. An event about an order that was never created (a declined checkout) is nobody's
+ * failure and is passed over. */
+
+#include "order/order.h"
+
+static int publish(struct pg_tx *tx, const struct order *o)
+{
+    const struct order_event e = {.order_id = o->id,
+        .user_id = o->user_id,
+        .user_email = o->user_email,
+        .status = o->status,
+        .reason = o->reason,
+        .payment_id = o->payment_id,
+        .total_amount = o->total.amount,
+        .currency = o->total.currency};
+    return outbox_add(tx, order_event_for(o->status), o->id, &e);
+}
+
+int order_move(struct pg_tx *tx, struct order *o, const char *to, const char *actor,
+    const char *reason, const char *event_id)
+{
+    const char *from = o->status;
+    o->status = to;
+    if (reason)
+        o->reason = reason;
+    TRY(store_save(tx, o));
+    TRY(store_history_add(tx, o->id, from, to, actor, reason, event_id));
+    return publish(tx, o);
+}
+
+/* A fact became known: save it, and move when the rules say so. */
+static int apply_facts(struct pg_tx *tx, struct order *o, const struct event *e)
+{
+    const char *to = order_status_by_facts(o->status, o->paid_at != 0, o->stock_committed_at != 0);
+    if (strcmp(to, o->status) == 0)
+        return store_save(tx, o);
+    return order_move(tx, o, to, e->source, NULL, e->id);
+}
+
+static int on_payment_completed(struct pg_tx *tx, const struct event *e)
+{
+    const struct payment_event *p = e->payload;
+    struct order *o;
+    TRY(store_get(tx, p->order_id, true, &o));
+    if (!o || o->paid_at)
+        return 0;
+    o->paid_at = clock_wall_us();
+    return apply_facts(tx, o, e);
+}
+
+static int on_payment_failed(struct pg_tx *tx, const struct event *e)
+{
+    const struct payment_event *p = e->payload;
+    struct order *o;
+    TRY(store_get(tx, p->order_id, true, &o));
+    if (!o || !order_may_become(o->status, "payment_failed"))
+        return 0;
+    return order_move(tx, o, "payment_failed", e->source, p->reason, e->id);
+}
+
+static int on_payment_refunded(struct pg_tx *tx, const struct event *e)
+{
+    const struct payment_event *p = e->payload;
+    struct order *o;
+    TRY(store_get(tx, p->order_id, true, &o));
+    if (!o || p->refunded_total <= o->refunded) /* an older refund's event may come late */
+        return 0;
+    o->refunded = p->refunded_total > o->total.amount ? o->total.amount : p->refunded_total;
+    const char *to = order_status_after_refund(o->status, o->total.amount, o->refunded);
+    if (strcmp(to, o->status) == 0)
+        return store_save(tx, o);
+    return order_move(tx, o, to, e->source, p->reason, e->id);
+}
+
+static int on_inventory_updated(struct pg_tx *tx, const struct event *e)
+{
+    const struct inventory_updated *i = e->payload;
+    bool committed = strcmp(i->reason, "committed") == 0,
+         released = strcmp(i->reason, "released") == 0;
+    struct order *o;
+    if (!i->order_id || (!committed && !released))
+        return 0;
+    TRY(store_get(tx, i->order_id, true, &o));
+    if (!o || o->stock_committed_at)
+        return 0;
+    if (released) /* the hold ran out before the order could commit it */
+        return order_is_open(o->status) ? order_move(tx, o, "cancelled", e->source,
+                                              "The reserved stock was released", e->id)
+                                        : 0;
+    o->stock_committed_at = clock_wall_us();
+    return apply_facts(tx, o, e);
+}
+
+const struct consumer_row order_consumers[] = {
+    {&EVENT_PAYMENT_COMPLETED, on_payment_completed, NULL},
+    {&EVENT_PAYMENT_FAILED, on_payment_failed, NULL},
+    {&EVENT_PAYMENT_REFUNDED, on_payment_refunded, NULL},
+    {&EVENT_INVENTORY_UPDATED, on_inventory_updated, NULL},
+};
+const size_t order_consumers_count = ARRAY_SIZE(order_consumers);
+
+const struct event_kind *const order_publishes[] = {&EVENT_ORDER_CREATED, &EVENT_ORDER_UPDATED,
+    &EVENT_ORDER_SHIPPED, &EVENT_ORDER_COMPLETED, &EVENT_ORDER_CANCELLED, &EVENT_ORDER_REFUNDED};
+const size_t order_publishes_count = ARRAY_SIZE(order_publishes);

@@ -1,0 +1,257 @@
+#include <stdio.h>
+
+#include "common/base/uuid.h"
+#include "order/order.h"
+
+static bool may_see(const struct request *req, const struct order *o)
+{
+    return caller_is(req, ROLE_ADMIN | ROLE_SERVICE) ||
+           (req->caller.user_id && strcmp(o->user_id, req->caller.user_id) == 0);
+}
+
+/* The order of the path when the caller may see it; somebody else's order does not exist. */
+static int visible_order(struct request *req, struct order **ret_order)
+{
+    const struct order_params *p = req->params;
+    bool sells = false;
+    TRY(store_find(p->order_id, ret_order));
+    if (*ret_order && !may_see(req, *ret_order) && caller_is(req, ROLE_SELLER))
+        TRY(store_sells_in(p->order_id, req->caller.user_id, &sells));
+    if (!*ret_order || (!may_see(req, *ret_order) && !sells))
+        return refuse(req, OUTCOME_NOT_FOUND, "You have no order %s", p->order_id);
+    return 0;
+}
+
+/* ---- creating ---- */
+
+static int check_total(struct request *req, const struct order_create_body *body)
+{
+    struct money total;
+    if (order_lines_total(body->items, &total) != 0 || !money_same_currency(&total, &body->total))
+        return refuse_field(req, "/items", "all prices must be in the currency of the total");
+    if (total.amount != body->total.amount)
+        return refuse_field(
+            req, "/total/amount", "must be the sum of the lines, %lld", (long long)total.amount);
+    return 0;
+}
+
+static int publish_created(struct pg_tx *tx, const struct order_create_body *b)
+{
+    const struct order_created e = {.order_id = b->order_id,
+        .user_id = b->user_id,
+        .customer_id = b->user_id,
+        .user_email = b->user_email,
+        .user_name = b->user_name,
+        .items = b->items,
+        .total_amount = b->total.amount,
+        .currency = b->total.currency,
+        .payment_id = b->payment_id};
+    return outbox_add(tx, &EVENT_ORDER_CREATED, b->order_id, &e);
+}
+
+static int reply_created(struct request *req, struct pg_tx *tx, const struct order *o)
+{
+    reply_header(req, "Location", arena_printf(req->arena, "/api/v1/orders/%s", o->id));
+    reply_etag(req, o->version);
+    return reply_stored(req, tx, 201, &order_table, o);
+}
+
+/* The id is the caller's: a repeat finds the order that the first request made. */
+static int repeat_of(struct request *req, struct pg_tx *tx, const struct order_create_body *body)
+{
+    struct order *o;
+    TRY(store_get(tx, body->order_id, false, &o));
+    if (!o)
+        return 0;
+    if (strcmp(o->user_id, body->user_id) != 0 || o->total.amount != body->total.amount)
+        return refuse(req, ORDER_ID_TAKEN, "Order %s exists with other content", body->order_id);
+    return reply_created(req, tx, o);
+}
+
+int post_order(struct request *req)
+{
+    struct order_create_body body = *(const struct order_create_body *)req->body;
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    struct order *o;
+    bool abandoned;
+    if (!body.order_id) {
+        char *id = arena_alloc(req->arena, UUID_TEXT_SIZE);
+        uuid_make(id);
+        body.order_id = id;
+    }
+    TRY(check_total(req, &body));
+    TRY(pg_begin(app()->pg, &tx));
+    TRY(store_is_abandoned(tx, body.order_id, &abandoned));
+    if (abandoned)
+        return refuse(req, ORDER_ABANDONED, "Order %s will never exist", body.order_id);
+    TRY(repeat_of(req, tx, &body));
+    if (req->replied)
+        return pg_commit(tx);
+    TRY(store_insert(tx, &body));
+    TRY(store_history_add(tx, body.order_id, NULL, "created",
+        req->caller.service ? req->caller.service : req->caller.user_id, NULL, NULL));
+    TRY(publish_created(tx, &body));
+    TRY(store_get(tx, body.order_id, false, &o));
+    TRY(reply_created(req, tx, o));
+    FAULT("order_before_commit");
+    TRY(pg_commit(tx));
+    FAULT("order_after_commit");
+    return 0;
+}
+
+/* For a checkout that does not know whether its create arrived: from now on the answer is fixed. */
+int post_abandon(struct request *req)
+{
+    const struct order_params *p = req->params;
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    struct order *o;
+    bool abandoned;
+    TRY(pg_begin(app()->pg, &tx));
+    TRY(store_is_abandoned(tx, p->order_id, &abandoned));
+    TRY(store_get(tx, p->order_id, false, &o));
+    if (!o && !abandoned)
+        TRY(store_abandon(tx, p->order_id));
+    TRY(pg_commit(tx));
+    return reply(req, 200, &abandon_answer_table, &(struct abandon_answer){.exists = o != NULL});
+}
+
+/* ---- reading ---- */
+
+int get_order(struct request *req)
+{
+    struct order *o;
+    TRY(visible_order(req, &o));
+    reply_etag(req, o->version);
+    return reply(req, 200, &order_table, o);
+}
+
+int get_order_items(struct request *req)
+{
+    struct order *o;
+    TRY(visible_order(req, &o));
+    return reply(req, 200, &order_items_table, &(struct order_items){o->items});
+}
+
+int get_order_history(struct request *req)
+{
+    struct order *o;
+    struct order_history history;
+    TRY(visible_order(req, &o));
+    TRY(store_history(o->id, &history));
+    return reply(req, 200, &order_history_table, &history);
+}
+
+/* A cursor is "<createdAt µs>|<id>" of the last order shown. */
+static int list_orders(struct request *req, const char *user_id, const struct list_params *p)
+{
+    const char *position, *before_id = NULL;
+    int64_t before_us = 0;
+    struct list orders;
+    TRY(cursor_decode(req, p->cursor, &position));
+    if (position) {
+        struct span rest = span_of(position), time;
+        if (!span_cut(&rest, '|', &time) || !span_to_i64(time, &before_us) || !uuid_valid(rest))
+            return refuse_field(req, "/cursor", "is not a cursor of this list");
+        before_id = arena_strndup(req->arena, rest.ptr, rest.len);
+    }
+    TRY(store_list(user_id, NULL, p->status, before_us, before_id, p->limit, &orders));
+    const char *next = NULL;
+    if ((int64_t)orders.len > p->limit) {
+        orders.len = (size_t)p->limit;
+        const struct order *last = LIST_AT(orders, struct order, orders.len - 1);
+        next = cursor_encode(
+            req->arena, arena_printf(req->arena, "%lld|%s", (long long)last->created_at, last->id));
+    }
+    return reply_page(req, &order_table, orders, next);
+}
+
+int get_orders(struct request *req)
+{
+    return list_orders(req, caller_is(req, ROLE_ADMIN) ? NULL : req->caller.user_id, req->params);
+}
+
+int get_customer_orders(struct request *req)
+{
+    const struct list_params *p = req->params;
+    bool own = req->caller.user_id && strcmp(p->customer_id, req->caller.user_id) == 0;
+    if (!own && !caller_is(req, ROLE_ADMIN | ROLE_SERVICE))
+        return refuse(req, OUTCOME_NOT_FOUND, "There is no customer %s for you", p->customer_id);
+    return list_orders(req, p->customer_id, p);
+}
+
+/* ---- changing ---- */
+
+static const char *actor_of(const struct request *req)
+{
+    return req->caller.user_id ? req->caller.user_id : req->caller.service;
+}
+
+static int refuse_transition(struct request *req, const struct order *o, const char *to)
+{
+    struct json_writer w = refuse_extra(req);
+    json_put_text(&w, "currentStatus", o->status);
+    json_key(&w, "allowed");
+    order_next_statuses(&w, o->status);
+    return refuse(
+        req, ORDER_INVALID_TRANSITION, "An order that is %s can't become %s", o->status, to);
+}
+
+/* Locks the order, checks owner and version, moves it, answers with its new state. */
+static int move_order(struct request *req, const char *to, const char *reason)
+{
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    struct order *o;
+    TRY(visible_order(req, &o));
+    TRY(pg_begin(app()->pg, &tx));
+    TRY(store_get(tx, o->id, true, &o));
+    TRY(request_if_match(req, o->version, false));
+    if (!order_person_may_set(to) || !order_may_become(o->status, to))
+        return refuse_transition(req, o, to);
+    TRY(order_move(tx, o, to, actor_of(req), reason, NULL));
+    o->version++;
+    reply_etag(req, o->version);
+    TRY(reply_stored(req, tx, 200, &order_table, o));
+    TRY(pg_commit(tx));
+    return 0;
+}
+
+int patch_order_status(struct request *req)
+{
+    const struct status_body *body = req->body;
+    return move_order(req, body->status, body->reason);
+}
+
+int post_cancellation(struct request *req)
+{
+    const struct cancellation_body *body = req->body;
+    return move_order(req, "cancelled", body->reason);
+}
+
+int delete_order(struct request *req)
+{
+    return move_order(req, "cancelled", "Cancelled by the customer");
+}
+
+int put_order(struct request *req)
+{
+    const struct order_change_body *body = req->body;
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    struct order *o;
+    TRY(visible_order(req, &o));
+    TRY(pg_begin(app()->pg, &tx));
+    TRY(store_get(tx, o->id, true, &o));
+    TRY(request_if_match(req, o->version, false));
+    if (!order_is_open(o->status))
+        return refuse(
+            req, OUTCOME_CONFLICT, "The address is fixed once the order is %s", o->status);
+    struct buf address = {0};
+    struct json_writer w = json_writer_on(&address);
+    json_struct(&w, &address_table, body->shipping_address);
+    o->shipping_address = span_of(arena_strndup(req->arena, address.ptr, address.len));
+    buf_deinit(&address);
+    TRY(store_save(tx, o));
+    TRY(pg_commit(tx));
+    o->version++;
+    reply_etag(req, o->version);
+    return reply(req, 200, &order_table, o);
+}

@@ -1,0 +1,177 @@
+#include "order/order.h"
+
+#define ORDER_COLUMNS                                                                              \
+    "o.id, o.user_id, o.status, "                                                                  \
+    "(SELECT json_agg(json_build_object('sku', i.sku, 'name', i.name, 'sellerId', i.seller_id, "   \
+    "'quantity', i.quantity, 'unitPrice', "                                                        \
+    "json_build_object('amount', i.unit_price, 'currency', i.currency)) ORDER BY i.line) "         \
+    "FROM order_items i WHERE i.order_id = o.id), "                                                \
+    "o.total, o.currency, o.payment_id, o.shipping_address, o.refunded, o.reason, o.version, "     \
+    "o.created_at, o.updated_at, o.user_email, o.user_name, o.paid_at, o.stock_committed_at "
+
+struct flag_row {
+    bool value;
+};
+static const struct field flag_fields[] = {FIELD_BOOL(struct flag_row, value, "value")};
+static const struct table flag_table = TABLE("Flag", struct flag_row, flag_fields);
+
+enum {
+    SQL_INSERT,
+    SQL_INSERT_ITEMS,
+    SQL_GET,
+    SQL_LOCK,
+    SQL_LIST,
+    SQL_HISTORY,
+    SQL_HISTORY_ADD,
+    SQL_SELLS_IN,
+    SQL_ABANDON,
+    SQL_IS_ABANDONED,
+    SQL_SAVE,
+};
+
+const struct pg_statement order_statements[] = {
+    [SQL_INSERT] = {"order_insert",
+        "INSERT INTO orders (id, user_id, user_email, user_name, status, total, currency, "
+        "payment_id, shipping_address) VALUES ($1, $2, $3, $4, 'created', $5, $6, $7, $8)"},
+    [SQL_INSERT_ITEMS] = {"order_insert_items",
+        "INSERT INTO order_items (order_id, line, sku, name, seller_id, quantity, unit_price, "
+        "currency) "
+        "SELECT $1, n, i->>'sku', i->>'name', (i->>'sellerId')::uuid, (i->>'quantity')::bigint, "
+        "(i->'unitPrice'->>'amount')::bigint, i->'unitPrice'->>'currency' "
+        "FROM jsonb_array_elements($2::jsonb) WITH ORDINALITY AS line (i, n)"},
+    [SQL_GET] = {"order_get", "SELECT " ORDER_COLUMNS "FROM orders o WHERE o.id = $1",
+        &order_table},
+    [SQL_LOCK] = {"order_lock", "SELECT " ORDER_COLUMNS "FROM orders o WHERE o.id = $1 FOR UPDATE",
+        &order_table},
+    [SQL_LIST] = {"order_list",
+        "SELECT " ORDER_COLUMNS "FROM orders o "
+        "WHERE ($1::uuid IS NULL OR o.user_id = $1) "
+        "AND ($2::uuid IS NULL OR EXISTS (SELECT 1 FROM order_items i WHERE i.order_id = o.id "
+        "AND i.seller_id = $2)) "
+        "AND ($3::text IS NULL OR o.status = $3) "
+        "AND ($4::timestamptz IS NULL OR (o.created_at, o.id) < ($4, $5::uuid)) "
+        "ORDER BY o.created_at DESC, o.id DESC LIMIT $6",
+        &order_table},
+    [SQL_HISTORY] = {"order_history",
+        "SELECT from_status, to_status, actor, reason, at FROM order_history WHERE order_id = $1 "
+        "ORDER BY id",
+        &history_entry_table},
+    [SQL_HISTORY_ADD] = {"order_history_add",
+        "INSERT INTO order_history (order_id, from_status, to_status, actor, reason, event_id, "
+        "correlation_id) VALUES ($1, $2, $3, $4, $5, $6, $7)"},
+    [SQL_SELLS_IN] = {"order_sells_in",
+        "SELECT EXISTS (SELECT 1 FROM order_items WHERE order_id = $1 AND seller_id = $2)",
+        &flag_table},
+    [SQL_ABANDON] = {"order_abandon",
+        "INSERT INTO abandoned_orders (id) VALUES ($1) ON CONFLICT DO NOTHING"},
+    /* Locks out a create that runs at the same time: both take the same transaction lock first. */
+    [SQL_IS_ABANDONED] = {"order_is_abandoned",
+        "SELECT EXISTS (SELECT 1 FROM abandoned_orders WHERE id = $1) "
+        "FROM pg_advisory_xact_lock(hashtextextended($1::text, 0))",
+        &flag_table},
+    [SQL_SAVE] = {"order_save",
+        "UPDATE orders SET status = $2, paid_at = $3, stock_committed_at = $4, refunded = $5, "
+        "reason = $6, shipping_address = $7, version = version + 1, updated_at = now() WHERE id = "
+        "$1"},
+};
+const size_t order_statements_count = ARRAY_SIZE(order_statements);
+
+static const char *json_of(const struct table *t, const void *value, const struct list *list)
+{
+    struct buf text = {0};
+    struct json_writer w = json_writer_on(&text);
+    if (list)
+        json_list(&w, t, *list);
+    else
+        json_struct(&w, t, value);
+    const char *copy = arena_strndup(fiber_arena(), text.ptr, text.len);
+    buf_deinit(&text);
+    return copy;
+}
+
+int store_insert(struct pg_tx *tx, const struct order_create_body *o)
+{
+    TRY(pg_queue(tx, &order_statements[SQL_INSERT],
+        PG_ARGS(PG_TEXT(o->order_id), PG_TEXT(o->user_id), PG_TEXT(o->user_email),
+            PG_TEXT(o->user_name), PG_I64(o->total.amount), PG_TEXT(o->total.currency),
+            PG_TEXT(o->payment_id),
+            PG_TEXT(
+                o->shipping_address ? json_of(&address_table, o->shipping_address, NULL) : NULL))));
+    return pg_queue(tx, &order_statements[SQL_INSERT_ITEMS],
+        PG_ARGS(PG_TEXT(o->order_id), PG_TEXT(json_of(&order_item_table, NULL, &o->items))));
+}
+
+int store_get(struct pg_tx *tx, const char *order_id, bool for_update, struct order **ret_order)
+{
+    struct pg_result result;
+    TRY(pg_run(tx, &order_statements[for_update ? SQL_LOCK : SQL_GET], PG_ARGS(PG_TEXT(order_id)),
+        &result));
+    *ret_order = result.rows.len ? PG_ROW(result, struct order, 0) : NULL;
+    return 0;
+}
+
+int store_find(const char *order_id, struct order **ret_order)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &order_statements[SQL_GET], PG_ARGS(PG_TEXT(order_id)), &result));
+    *ret_order = result.rows.len ? PG_ROW(result, struct order, 0) : NULL;
+    return 0;
+}
+
+int store_list(const char *user_id, const char *seller_id, const char *status, int64_t before_us,
+    const char *before_id, int64_t limit, struct list *ret_orders)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &order_statements[SQL_LIST],
+        PG_ARGS(PG_TEXT(user_id), PG_TEXT(seller_id), PG_TEXT(status), PG_TIME(before_us),
+            PG_TEXT(before_id), PG_I64(limit + 1)),
+        &result));
+    *ret_orders = result.rows;
+    return 0;
+}
+
+int store_history(const char *order_id, struct order_history *ret_history)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &order_statements[SQL_HISTORY], PG_ARGS(PG_TEXT(order_id)), &result));
+    ret_history->entries = result.rows;
+    return 0;
+}
+
+int store_sells_in(const char *order_id, const char *seller_id, bool *ret_sells)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &order_statements[SQL_SELLS_IN],
+        PG_ARGS(PG_TEXT(order_id), PG_TEXT(seller_id)), &result));
+    *ret_sells = PG_ROW(result, struct flag_row, 0)->value;
+    return 0;
+}
+
+int store_abandon(struct pg_tx *tx, const char *order_id)
+{
+    return pg_queue(tx, &order_statements[SQL_ABANDON], PG_ARGS(PG_TEXT(order_id)));
+}
+
+int store_is_abandoned(struct pg_tx *tx, const char *order_id, bool *ret_abandoned)
+{
+    struct pg_result result;
+    TRY(pg_run(tx, &order_statements[SQL_IS_ABANDONED], PG_ARGS(PG_TEXT(order_id)), &result));
+    *ret_abandoned = PG_ROW(result, struct flag_row, 0)->value;
+    return 0;
+}
+
+int store_save(struct pg_tx *tx, const struct order *o)
+{
+    return pg_queue(tx, &order_statements[SQL_SAVE],
+        PG_ARGS(PG_TEXT(o->id), PG_TEXT(o->status), PG_TIME(o->paid_at),
+            PG_TIME(o->stock_committed_at), PG_I64(o->refunded), PG_TEXT(o->reason),
+            o->shipping_address.len ? PG_SPAN(o->shipping_address) : PG_TEXT(NULL)));
+}
+
+int store_history_add(struct pg_tx *tx, const char *order_id, const char *from, const char *to,
+    const char *actor, const char *reason, const char *event_id)
+{
+    return pg_queue(tx, &order_statements[SQL_HISTORY_ADD],
+        PG_ARGS(PG_TEXT(order_id), PG_TEXT(from), PG_TEXT(to), PG_TEXT(actor), PG_TEXT(reason),
+            PG_TEXT(event_id), PG_TEXT(correlation_current())));
+}
