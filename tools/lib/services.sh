@@ -2,7 +2,7 @@
 # The seven services: what each is told through its environment, and their life from migration to
 # drain. Each runs under tools/watch, which brings a crashed one back.
 
-service_binary() { printf '%s' "$BUILD/src/$1/souk-$1"; }
+service_binary() { printf '%s' "$BUILD/src/souk-$1"; }
 
 service_url() {
     local url
