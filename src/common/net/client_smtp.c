@@ -1,6 +1,7 @@
 #include "common/net/client_smtp.h"
 
 #include <curl/curl.h>
+#include <stdio.h>
 
 #include "common/base/clock.h"
 #include "common/base/error.h"
@@ -106,8 +107,8 @@ void mail_job_run(void *arg)
     long last_reply = 0;
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &last_reply);
     job->r = mail_result(&t, code, last_reply);
-    strncpy(job->detail, job->reply[0] ? job->reply : curl_easy_strerror(code), MAIL_TEXT_SIZE - 1);
-    job->detail[MAIL_TEXT_SIZE - 1] = '\0';
+    snprintf(
+        job->detail, MAIL_TEXT_SIZE, "%s", job->reply[0] ? job->reply : curl_easy_strerror(code));
     curl_slist_free_all(to);
     curl_easy_cleanup(easy);
 }

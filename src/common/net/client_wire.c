@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <stdio.h>
 
 #include "common/base/mem.h"
 #include "common/fiber/sync.h"
@@ -367,7 +368,7 @@ static void slot_explain(const struct wire_slot *s, const char *text, struct wir
         text = "connection closed before the answer";
     else if (!text)
         text = s->error[0] ? s->error : curl_easy_strerror(s->code);
-    strncpy(o->detail, text, WIRE_DETAIL_SIZE - 1);
+    snprintf(o->detail, WIRE_DETAIL_SIZE, "%s", text);
 }
 
 /* The handle is out of the multi handle now; what does it hold? */

@@ -16,7 +16,7 @@ void wire_free(struct wire *w); /* all slots are gone */
 struct wire_slot *wire_slot_new(struct wire *w, const char *base_url, int64_t connect_timeout_us);
 void wire_slot_free(struct wire_slot *s); /* NULL ok; not running */
 
-#define WIRE_DETAIL_SIZE 120
+#define WIRE_DETAIL_SIZE 256
 struct wire_outcome {
     bool sent;                     /* the request, or a part of it, may have reached the peer */
     char detail[WIRE_DETAIL_SIZE]; /* what went wrong, for error_note() */
