@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
@@ -18,9 +19,10 @@
  * event callback, so a callback's stack is never below a fiber's turn and a busy set of fibers
  * cannot keep libevent from polling (a callback that re-activates its own event would).
  *
- * All deadlines share one libevent timer, the alarm. It is only ever moved nearer: when the wait it
- * was set for has ended early, it rings once in vain and is set again for the next one. Waits with
- * a deadline of seconds that end in microseconds thus cost no call into libevent at all.
+ * All deadlines share one timerfd, the alarm (libevent's own timers go by a clock that ticks every
+ * 4 ms). It is only ever moved nearer: when the wait it was set for has ended early, it rings once
+ * in vain and is set again for the next one. Waits with a deadline of seconds that end in
+ * microseconds thus cost no system call at all.
  *
  * Other threads hand over functions through a list under a mutex, and an eventfd that is written
  * only when the list was empty. */
@@ -39,7 +41,7 @@ struct loop {
     bool running, stopping;
     struct scheduler scheduler;
 
-    int posted_fd;
+    int alarm_fd, posted_fd;
     pthread_mutex_t posts_lock;
     struct post *posts, **posts_end; /* guarded by posts_lock */
 };
@@ -67,13 +69,11 @@ static void loop_on_tick(evutil_socket_t fd, short what, void *arg)
 static void loop_on_alarm(evutil_socket_t fd, short what, void *arg)
 {
     struct loop *l = arg;
+    uint64_t count;
 
+    if (read(fd, &count, sizeof count) < 0) /* moved since libevent saw it ring */
+        return;
     l->alarm_us = USEC_NEVER;
-}
-
-static struct timeval timeval_of(int64_t us)
-{
-    return (struct timeval){.tv_sec = us / USEC_PER_SEC, .tv_usec = us % USEC_PER_SEC};
 }
 
 /* ---- messages from other threads ---- */
@@ -160,11 +160,13 @@ struct loop *loop_new(void)
     l->posted_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     loop_require(l->posted_fd >= 0, "eventfd");
     l->posted = event_require(l, l->posted_fd, EV_READ | EV_PERSIST, loop_on_posted, "posted");
-    l->alarm = event_require(l, -1, 0, loop_on_alarm, "alarm");
+    l->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    loop_require(l->alarm_fd >= 0, "timerfd");
+    l->alarm = event_require(l, l->alarm_fd, EV_READ | EV_PERSIST, loop_on_alarm, "alarm");
     l->tick = event_require(l, -1, EV_PERSIST, loop_on_tick, "tick");
-    struct timeval second = timeval_of(USEC_PER_SEC);
     loop_require(event_add(l->posted, NULL) == 0, "posted");
-    loop_require(event_add(l->tick, &second) == 0, "tick");
+    loop_require(event_add(l->alarm, NULL) == 0, "alarm");
+    loop_require(event_add(l->tick, &(struct timeval){.tv_sec = 1}) == 0, "tick");
     scheduler_init(&l->scheduler);
     thread_loop = souk_last_loop = l;
     return l;
@@ -180,6 +182,7 @@ void loop_free(struct loop *l)
     event_free(l->tick);
     event_free(l->alarm);
     event_free(l->posted);
+    close(l->alarm_fd);
     close(l->posted_fd);
     pthread_mutex_destroy(&l->posts_lock);
     event_base_free(l->base);
@@ -225,9 +228,10 @@ static void loop_set_alarm(struct loop *l)
 
     if (next_us >= l->alarm_us)
         return;
-    int64_t wait_us = next_us - clock_mono_us();
-    struct timeval wait = timeval_of(wait_us > 0 ? wait_us : 0);
-    event_add(l->alarm, &wait);
+    struct itimerspec at = {
+        .it_value = {.tv_sec = next_us / USEC_PER_SEC, .tv_nsec = next_us % USEC_PER_SEC * 1000},
+    };
+    timerfd_settime(l->alarm_fd, TFD_TIMER_ABSTIME, &at, NULL);
     l->alarm_us = next_us;
 }
 

@@ -137,12 +137,16 @@ int semaphore_take(struct semaphore *s, const char *what, int64_t deadline_us)
         return -EBUSY;
     s->waiting++;
     r = queue_wait(&s->waiters, &w, what, deadline_us);
-    s->waiting--;
+    if (r < 0)
+        s->waiting--;
     return r;
 }
 
+/* The permit goes straight to the first waiter, which then waits no longer. */
 void semaphore_give(struct semaphore *s)
 {
-    if (!queue_wake(&s->waiters)) /* else the permit has gone to the waiter */
+    if (queue_wake(&s->waiters))
+        s->waiting--;
+    else
         s->free_count++;
 }

@@ -1,0 +1,776 @@
+#include "common/fiber/fiber.h"
+
+#include "support.h"
+
+/* Park, wake, cancel, deadlines, shields and sleep: which outcome a wait has, in every order in
+ * which two causes can arrive. */
+
+struct subject {
+    struct fiber *fiber;
+    int64_t deadline_us;
+    int result;
+    bool ended;
+};
+
+FIBER(parking_once)
+{
+    struct subject *s = arg;
+
+    s->result = fiber_park("test", s->deadline_us);
+    s->ended = true;
+}
+
+/* A subject that is parked when `run_until_parked` returns. */
+static void run_one_round(void)
+{
+    fiber_yield();
+}
+
+/* ---- wake ---- */
+
+FIBER(waking_with_a_result)
+{
+    struct subject s = {.deadline_us = USEC_NEVER};
+
+    s.fiber = start("s", parking_once, &s);
+    run_one_round();
+    cr_assert_not(s.ended);
+    cr_assert(fiber_wake(s.fiber, 77));
+    cr_assert_not(s.ended, "a wake must not switch");
+    run_one_round();
+    cr_assert(s.ended);
+    cr_assert_eq(s.result, 77);
+}
+
+Test(fiber, wake__parked_fiber__returns_the_result_from_its_park)
+{
+    run(waking_with_a_result, NULL);
+}
+
+FIBER(waking_twice)
+{
+    struct subject s = {.deadline_us = USEC_NEVER};
+
+    s.fiber = start("s", parking_once, &s);
+    run_one_round();
+    cr_assert(fiber_wake(s.fiber, 1));
+    cr_assert_not(fiber_wake(s.fiber, 2));
+    run_one_round();
+    cr_assert_eq(s.result, 1);
+}
+
+Test(fiber, wake__twice__the_first_wins)
+{
+    run(waking_twice, NULL);
+}
+
+FIBER(waking_before_the_park)
+{
+    struct subject s = {.deadline_us = in_ms(2)};
+
+    s.fiber = start("s", parking_once, &s);
+    cr_assert_not(fiber_wake(s.fiber, 1));
+    cr_assert_eq(fiber_join(s.fiber, USEC_NEVER), 0);
+    cr_assert_eq(s.result, -ETIMEDOUT);
+}
+
+Test(fiber, wake__before_the_park__is_not_remembered)
+{
+    run(waking_before_the_park, NULL);
+}
+
+FIBER(waking_itself)
+{
+    cr_assert_not(fiber_wake(fiber_current(), 1));
+    cr_assert_eq(fiber_park("test", in_ms(1)), -ETIMEDOUT);
+}
+
+Test(fiber, wake__the_running_fiber__does_nothing)
+{
+    run(waking_itself, NULL);
+}
+
+FIBER(waking_one_that_yields)
+{
+    struct subject s = {.deadline_us = USEC_NEVER};
+
+    s.fiber = start("s", parking_once, &s);
+    run_one_round();
+    fiber_wake(s.fiber, 5);
+    cr_assert_not(fiber_wake(s.fiber, 6));
+    fiber_cancel(s.fiber);
+    run_one_round();
+    cr_assert_eq(s.result, 5);
+}
+
+Test(fiber, wake__then_cancel_in_the_same_turn__the_wake_counts)
+{
+    run(waking_one_that_yields, NULL);
+}
+
+FIBER(cancelling_then_waking)
+{
+    struct subject s = {.deadline_us = USEC_NEVER};
+
+    s.fiber = start("s", parking_once, &s);
+    run_one_round();
+    fiber_cancel(s.fiber);
+    cr_assert_not(fiber_wake(s.fiber, 0));
+    run_one_round();
+    cr_assert_eq(s.result, -ECANCELED);
+}
+
+Test(fiber, cancel__then_wake_in_the_same_turn__the_cancellation_counts)
+{
+    run(cancelling_then_waking, NULL);
+}
+
+FIBER(parking_and_noting)
+{
+    fiber_park("test", USEC_NEVER);
+    note("%s", fiber_name(fiber_current()));
+}
+
+FIBER(waking_in_another_order)
+{
+    struct fiber *a = start("a", parking_and_noting, NULL);
+    struct fiber *b = start("b", parking_and_noting, NULL);
+    struct fiber *c = start("c", parking_and_noting, NULL);
+
+    run_one_round();
+    fiber_wake(b, 0);
+    fiber_wake(c, 0);
+    fiber_wake(a, 0);
+}
+
+Test(fiber, wake__several__they_run_in_the_order_of_the_wakes)
+{
+    run(waking_in_another_order, NULL);
+    cr_assert_journal("b c a");
+}
+
+FIBER(parking_with_a_wake_by_deadline)
+{
+    struct subject s = {.deadline_us = in_ms(500)};
+    int64_t began = clock_mono_us();
+
+    s.fiber = start("s", parking_once, &s);
+    run_one_round();
+    cr_assert(fiber_wake(s.fiber, 3));
+    cr_assert_eq(fiber_join(s.fiber, USEC_NEVER), 0);
+    cr_assert_eq(s.result, 3);
+    cr_assert_lt(clock_mono_us() - began, 400 * MS);
+}
+
+Test(fiber, wake__long_before_the_deadline__does_not_wait_for_it)
+{
+    run(parking_with_a_wake_by_deadline, NULL);
+}
+
+Test(fiber, park__outside_of_fibers__is_refused_loudly, .signal = SIGABRT)
+{
+    open_loop();
+    fiber_park("nothing", USEC_NEVER);
+}
+
+/* ---- deadlines of a park ---- */
+
+FIBER(parking_until_a_deadline)
+{
+    int64_t deadline = in_ms(5);
+
+    cr_assert_eq(fiber_park("test", deadline), -ETIMEDOUT);
+    cr_assert_geq(clock_mono_us(), deadline);
+}
+
+Test(fiber, park__nobody_wakes__ends_not_before_its_deadline)
+{
+    run(parking_until_a_deadline, NULL);
+}
+
+FIBER(parking_too_late)
+{
+    struct fiber_info info;
+
+    cr_assert_eq(fiber_park("test", 0), -ETIMEDOUT);
+    cr_assert_eq(fiber_park("test", -5), -ETIMEDOUT);
+    cr_assert_eq(fiber_list(loop_current(), &info, 1), 1);
+    cr_assert_eq(info.switches, 1);
+    cr_assert_eq(fiber_park("test", clock_mono_us() - 1), -ETIMEDOUT);
+}
+
+Test(fiber, park__deadline_in_the_past__fails_without_a_switch)
+{
+    run(parking_too_late, NULL);
+}
+
+struct runner {
+    int64_t after_ms;
+    const char *name;
+};
+
+FIBER(noting_at_a_time)
+{
+    const struct runner *r = arg;
+
+    cr_assert_eq(fiber_park("test", in_ms(r->after_ms)), -ETIMEDOUT);
+    note("%s", r->name);
+}
+
+static void run_three(int64_t a, int64_t b, int64_t c)
+{
+    struct runner runners[3] = {{a, "a"}, {b, "b"}, {c, "c"}};
+
+    open_loop();
+    for (int i = 0; i < 3; i++)
+        start("runner", noting_at_a_time, &runners[i]);
+    close_loop();
+}
+
+Test(fiber, park__deadlines_in_order__expire_in_order)
+{
+    run_three(3, 12, 21);
+    cr_assert_journal("a b c");
+}
+
+Test(fiber, park__deadlines_backward__expire_in_order_of_time)
+{
+    run_three(21, 12, 3);
+    cr_assert_journal("c b a");
+}
+
+Test(fiber, park__deadlines_mixed__expire_in_order_of_time)
+{
+    run_three(12, 21, 3);
+    cr_assert_journal("c a b");
+}
+
+Test(fiber, park__deadlines_mixed_otherwise__expire_in_order_of_time)
+{
+    run_three(12, 3, 21);
+    cr_assert_journal("b a c");
+}
+
+/* The alarm is set for the near deadline, which is then taken back: the far one must still ring. */
+FIBER(taking_the_near_one_back)
+{
+    struct subject near = {.deadline_us = in_ms(4)}, far = {.deadline_us = in_ms(15)};
+
+    near.fiber = start("near", parking_once, &near);
+    far.fiber = start("far", parking_once, &far);
+    run_one_round();
+    fiber_wake(near.fiber, 0);
+    cr_assert_eq(fiber_join(near.fiber, USEC_NEVER), 0);
+    cr_assert_eq(fiber_join(far.fiber, USEC_NEVER), 0);
+    cr_assert_eq(near.result, 0);
+    cr_assert_eq(far.result, -ETIMEDOUT);
+    cr_assert_geq(clock_mono_us(), far.deadline_us);
+}
+
+Test(fiber, park__nearer_deadline_taken_back__the_farther_still_expires)
+{
+    run(taking_the_near_one_back, NULL);
+}
+
+/* The alarm is set for the far deadline: a nearer one that comes later must not wait for it. */
+FIBER(adding_a_nearer_one)
+{
+    struct subject near = {.deadline_us = 0}, far = {.deadline_us = in_ms(5000)};
+
+    far.fiber = start("far", parking_once, &far);
+    cr_assert_eq(fiber_sleep(3 * MS), 0);
+    near.deadline_us = in_ms(5);
+    near.fiber = start("near", parking_once, &near);
+    cr_assert_eq(fiber_join(near.fiber, USEC_NEVER), 0);
+    cr_assert_eq(near.result, -ETIMEDOUT);
+    cr_assert_lt(clock_mono_us(), far.deadline_us - 2000 * MS);
+    fiber_cancel(far.fiber);
+    cr_assert_eq(fiber_join(far.fiber, USEC_NEVER), 0);
+}
+
+Test(fiber, park__nearer_deadline_comes_later__moves_the_alarm)
+{
+    run(adding_a_nearer_one, NULL);
+}
+
+FIBER(parking_many_times_with_deadline)
+{
+    struct subject s;
+
+    for (int i = 0; i < 200; i++) {
+        s = (struct subject){.deadline_us = in_ms(60000)};
+        s.fiber = start("s", parking_once, &s);
+        run_one_round();
+        cr_assert(fiber_wake(s.fiber, i));
+        cr_assert_eq(fiber_join(s.fiber, in_ms(60000)), 0);
+        cr_assert_eq(s.result, i);
+    }
+}
+
+Test(fiber, park__deadlines_that_never_expire__leave_nothing_behind)
+{
+    run(parking_many_times_with_deadline, NULL);
+}
+
+FIBER(waking_at_the_deadline)
+{
+    struct subject s = {.deadline_us = in_ms(3)};
+
+    s.fiber = start("s", parking_once, &s);
+    run_one_round();
+    while (clock_mono_us() <= s.deadline_us) /* this turn is longer than the other's deadline */
+        continue;
+    cr_assert(fiber_wake(s.fiber, 9));
+    cr_assert_eq(fiber_join(s.fiber, USEC_NEVER), 0);
+    cr_assert_eq(s.result, 9);
+}
+
+Test(fiber, park__woken_before_the_loop_saw_the_deadline__counts_as_woken)
+{
+    run(waking_at_the_deadline, NULL);
+}
+
+/* ---- cancellation ---- */
+
+FIBER(waiting_three_times)
+{
+    for (int i = 0; i < 3; i++)
+        note("%s", outcome(fiber_park("test", in_ms(1000))));
+    note(fiber_cancelled() ? "cancelled" : "not");
+}
+
+Test(fiber, cancel__before_the_first_turn__every_wait_fails_at_once)
+{
+    open_loop();
+    fiber_cancel(start("s", waiting_three_times, NULL));
+    close_loop();
+    cr_assert_journal("ECANCELED ECANCELED ECANCELED cancelled");
+}
+
+FIBER(cancelling_in_the_wait)
+{
+    struct fiber *f = start("s", waiting_three_times, NULL);
+
+    run_one_round();
+    fiber_cancel(f);
+    fiber_cancel(f);
+}
+
+Test(fiber, cancel__in_the_wait__it_and_all_later_ones_fail)
+{
+    run(cancelling_in_the_wait, NULL);
+    cr_assert_journal("ECANCELED ECANCELED ECANCELED cancelled");
+}
+
+FIBER(cancelled_after_the_wait)
+{
+    note("%s", outcome(fiber_park("test", in_ms(1))));
+    fiber_cancel(fiber_current());
+    note("%s", outcome(fiber_park("test", in_ms(1))));
+}
+
+Test(fiber, cancel__after_a_wait__only_the_next_one_fails)
+{
+    run(cancelled_after_the_wait, NULL);
+    cr_assert_journal("ETIMEDOUT ECANCELED");
+}
+
+FIBER(cancelled_with_expired_deadline)
+{
+    fiber_cancel(fiber_current());
+    note("%s", outcome(fiber_park("test", 0)));
+}
+
+Test(fiber, cancel__and_expired_deadline__the_cancellation_is_told)
+{
+    run(cancelled_with_expired_deadline, NULL);
+    cr_assert_journal("ECANCELED");
+}
+
+FIBER(never_cancelled)
+{
+    cr_assert_not(fiber_cancelled());
+    fiber_park("test", in_ms(1));
+    cr_assert_not(fiber_cancelled());
+}
+
+Test(fiber, cancelled__by_nobody__is_false)
+{
+    run(never_cancelled, NULL);
+}
+
+Test(fiber, cancelled__slot_used_again__is_forgotten)
+{
+    open_loop();
+    fiber_cancel(start("a", waiting_three_times, NULL));
+    loop_run(loop_current(), true);
+    start("b", never_cancelled, NULL);
+    close_loop();
+}
+
+FIBER(cancelling_a_whole_family)
+{
+    struct subject s[20];
+
+    for (int i = 0; i < 20; i++) {
+        s[i] = (struct subject){.deadline_us = i % 2 ? USEC_NEVER : in_ms(1000)};
+        s[i].fiber = start("s", parking_once, &s[i]);
+    }
+    run_one_round();
+    for (int i = 0; i < 20; i++)
+        fiber_cancel(s[i].fiber);
+    for (int i = 0; i < 20; i++) {
+        cr_assert_eq(fiber_join(s[i].fiber, USEC_NEVER), 0);
+        cr_assert_eq(s[i].result, -ECANCELED);
+    }
+}
+
+Test(fiber, cancel__twenty_at_once__all_unwind)
+{
+    run(cancelling_a_whole_family, NULL);
+}
+
+/* ---- sleep ---- */
+
+FIBER(sleeping)
+{
+    int64_t began = clock_mono_us();
+
+    cr_assert_eq(fiber_sleep(4 * MS), 0);
+    cr_assert_geq(clock_mono_us() - began, 4 * MS);
+    cr_assert_eq(fiber_sleep(0), 0);
+    cr_assert_eq(fiber_sleep(-1), 0);
+}
+
+Test(fiber, sleep__undisturbed__lasts_its_time)
+{
+    run(sleeping, NULL);
+}
+
+FIBER(sleeping_under_an_ambient_deadline)
+{
+    int64_t outer = fiber_deadline_push(in_ms(3));
+
+    note("%s", outcome(fiber_sleep(1000 * MS)));
+    note("%s", outcome(fiber_sleep(1 * MS)));
+    fiber_deadline_pop(outer);
+    note("%s", outcome(fiber_sleep(1 * MS)));
+}
+
+Test(fiber, sleep__ambient_deadline_first__is_cut_short_and_says_so)
+{
+    run(sleeping_under_an_ambient_deadline, NULL);
+    cr_assert_journal("ETIMEDOUT ETIMEDOUT 0");
+}
+
+FIBER(sleeping_within_the_ambient_deadline)
+{
+    int64_t outer = fiber_deadline_push(in_ms(1000));
+
+    note("%s", outcome(fiber_sleep(1 * MS)));
+    fiber_deadline_pop(outer);
+}
+
+Test(fiber, sleep__shorter_than_the_ambient_deadline__is_a_success)
+{
+    run(sleeping_within_the_ambient_deadline, NULL);
+    cr_assert_journal("0");
+}
+
+FIBER(sleeping_for_ever)
+{
+    note("%s", outcome(fiber_sleep(USEC_NEVER)));
+}
+
+FIBER(cancelling_a_sleeper)
+{
+    struct fiber *f = start("s", sleeping_for_ever, NULL);
+
+    run_one_round();
+    fiber_cancel(f);
+}
+
+Test(fiber, sleep__for_ever__ends_by_cancellation)
+{
+    run(cancelling_a_sleeper, NULL);
+    cr_assert_journal("ECANCELED");
+}
+
+/* ---- the ambient deadline ---- */
+
+FIBER(pushing_deadlines)
+{
+    int64_t far = in_ms(2000), near = in_ms(1000);
+
+    cr_assert_eq(fiber_deadline(), USEC_NEVER);
+    int64_t outer = fiber_deadline_push(near);
+    cr_assert_eq(outer, USEC_NEVER);
+    cr_assert_eq(fiber_deadline(), near);
+    int64_t inner = fiber_deadline_push(far);
+    cr_assert_eq(inner, near);
+    cr_assert_eq(fiber_deadline(), near, "a farther one must not loosen");
+    fiber_deadline_pop(inner);
+    cr_assert_eq(fiber_deadline(), near);
+    fiber_deadline_pop(outer);
+    cr_assert_eq(fiber_deadline(), USEC_NEVER);
+}
+
+Test(fiber, deadline_push__nested__the_nearest_counts)
+{
+    run(pushing_deadlines, NULL);
+}
+
+FIBER(tightening_deadlines)
+{
+    int64_t far = in_ms(2000), near = in_ms(1000);
+    int64_t outer = fiber_deadline_push(far);
+    int64_t inner = fiber_deadline_push(near);
+
+    cr_assert_eq(fiber_deadline(), near);
+    fiber_deadline_pop(inner);
+    cr_assert_eq(fiber_deadline(), far);
+    fiber_deadline_pop(outer);
+}
+
+Test(fiber, deadline_pop__restores_the_outer)
+{
+    run(tightening_deadlines, NULL);
+}
+
+FIBER(parking_under_ambient)
+{
+    int64_t ambient = in_ms(3);
+    int64_t outer = fiber_deadline_push(ambient);
+
+    cr_assert_eq(fiber_park("test", in_ms(5000)), -ETIMEDOUT);
+    cr_assert_geq(clock_mono_us(), ambient);
+    cr_assert_eq(fiber_park("test", USEC_NEVER), -ETIMEDOUT);
+    fiber_deadline_pop(outer);
+}
+
+Test(fiber, park__ambient_deadline_nearer__counts)
+{
+    run(parking_under_ambient, NULL);
+}
+
+FIBER(parking_with_own_nearer)
+{
+    int64_t outer = fiber_deadline_push(in_ms(5000));
+    int64_t began = clock_mono_us();
+
+    cr_assert_eq(fiber_park("test", in_ms(2)), -ETIMEDOUT);
+    cr_assert_lt(clock_mono_us() - began, 2000 * MS);
+    fiber_deadline_pop(outer);
+}
+
+Test(fiber, park__own_deadline_nearer__counts)
+{
+    run(parking_with_own_nearer, NULL);
+}
+
+FIBER(looking_at_its_deadline)
+{
+    note(fiber_deadline() == USEC_NEVER ? "never" : "inherited");
+}
+
+FIBER(spawning_under_a_deadline)
+{
+    int64_t outer = fiber_deadline_push(in_ms(1000));
+
+    start("child", looking_at_its_deadline, NULL);
+    run_one_round();
+    fiber_deadline_pop(outer);
+}
+
+Test(fiber, deadline__of_the_parent__is_not_inherited)
+{
+    run(spawning_under_a_deadline, NULL);
+    cr_assert_journal("never");
+}
+
+/* ---- shields ---- */
+
+FIBER(shielding_after_cancellation)
+{
+    fiber_cancel(fiber_current());
+    struct fiber_shield s = fiber_shield_begin(in_ms(1000));
+    note("%s", outcome(fiber_sleep(1 * MS)));
+    cr_assert(fiber_cancelled());
+    fiber_shield_end(s);
+    note("%s", outcome(fiber_sleep(1 * MS)));
+}
+
+Test(fiber, shield__cancelled_before__lets_waits_succeed_until_its_end)
+{
+    run(shielding_after_cancellation, NULL);
+    cr_assert_journal("0 ECANCELED");
+}
+
+FIBER(parking_in_a_shield)
+{
+    struct fiber_shield s = fiber_shield_begin(USEC_NEVER);
+
+    note("in:%d", fiber_park("test", USEC_NEVER));
+    fiber_shield_end(s);
+    note("out:%s", outcome(fiber_park("test", USEC_NEVER)));
+}
+
+FIBER(cancelling_the_shielded)
+{
+    struct fiber *f = start("s", parking_in_a_shield, NULL);
+
+    run_one_round();
+    fiber_cancel(f);
+    run_one_round();
+    note("still parked");
+    cr_assert(fiber_wake(f, 4));
+}
+
+Test(fiber, shield__cancelled_inside__the_wait_goes_on)
+{
+    run(cancelling_the_shielded, NULL);
+    cr_assert_journal("still parked in:4 out:ECANCELED");
+}
+
+FIBER(shield_bounding_a_wait)
+{
+    struct fiber_shield s = fiber_shield_begin(in_ms(3));
+
+    note("%s", outcome(fiber_park("test", USEC_NEVER)));
+    fiber_shield_end(s);
+}
+
+Test(fiber, shield__its_deadline__bounds_the_waits)
+{
+    run(shield_bounding_a_wait, NULL);
+    cr_assert_journal("ETIMEDOUT");
+}
+
+FIBER(shield_against_an_expired_ambient)
+{
+    int64_t outer = fiber_deadline_push(0);
+    note("%s", outcome(fiber_sleep(1 * MS)));
+    struct fiber_shield s = fiber_shield_begin(in_ms(1000));
+    note("%s", outcome(fiber_sleep(1 * MS)));
+    fiber_shield_end(s);
+    cr_assert_eq(fiber_deadline(), 0);
+    note("%s", outcome(fiber_sleep(1 * MS)));
+    fiber_deadline_pop(outer);
+}
+
+Test(fiber, shield__outer_deadline_passed__does_not_reach_inside)
+{
+    run(shield_against_an_expired_ambient, NULL);
+    cr_assert_journal("ETIMEDOUT 0 ETIMEDOUT");
+}
+
+FIBER(nesting_shields)
+{
+    fiber_cancel(fiber_current());
+    struct fiber_shield a = fiber_shield_begin(in_ms(2000));
+    struct fiber_shield b = fiber_shield_begin(in_ms(1000));
+    note("%s", outcome(fiber_sleep(1 * MS)));
+    fiber_shield_end(b);
+    note("%s", outcome(fiber_sleep(1 * MS)));
+    fiber_shield_end(a);
+    note("%s", outcome(fiber_sleep(1 * MS)));
+}
+
+Test(fiber, shield__nested__holds_until_the_outermost_ends)
+{
+    run(nesting_shields, NULL);
+    cr_assert_journal("0 0 ECANCELED");
+}
+
+FIBER(nesting_shield_deadlines)
+{
+    int64_t outer = in_ms(3000), inner = in_ms(9000);
+    struct fiber_shield a = fiber_shield_begin(outer);
+
+    cr_assert_eq(fiber_deadline(), outer);
+    struct fiber_shield b = fiber_shield_begin(inner);
+    cr_assert_eq(fiber_deadline(), inner);
+    fiber_shield_end(b);
+    cr_assert_eq(fiber_deadline(), outer);
+    fiber_shield_end(a);
+    cr_assert_eq(fiber_deadline(), USEC_NEVER);
+}
+
+Test(fiber, shield__nested__each_has_its_own_deadline)
+{
+    run(nesting_shield_deadlines, NULL);
+}
+
+FIBER(pushing_inside_a_shield)
+{
+    struct fiber_shield s = fiber_shield_begin(in_ms(5000));
+    int64_t outer = fiber_deadline_push(in_ms(2));
+
+    note("%s", outcome(fiber_park("test", USEC_NEVER)));
+    fiber_deadline_pop(outer);
+    note("%s", outcome(fiber_sleep(1 * MS)));
+    fiber_shield_end(s);
+}
+
+Test(fiber, deadline_push__inside_a_shield__tightens_it)
+{
+    run(pushing_inside_a_shield, NULL);
+    cr_assert_journal("ETIMEDOUT 0");
+}
+
+FIBER(ending_a_shield_too_often)
+{
+    struct fiber_shield s = fiber_shield_begin(USEC_NEVER);
+
+    fiber_shield_end(s);
+    fiber_shield_end(s);
+}
+
+Test(fiber, shield_end__without_begin__is_refused_loudly, .signal = SIGABRT)
+{
+    run(ending_a_shield_too_often, NULL);
+}
+
+/* ---- every pair of causes, in both orders ---- */
+
+enum cause { CAUSE_WAKE, CAUSE_CANCEL, CAUSE_DEADLINE, CAUSES };
+
+static void cause(enum cause c, struct subject *s)
+{
+    if (c == CAUSE_WAKE)
+        fiber_wake(s->fiber, 42);
+    else if (c == CAUSE_CANCEL)
+        fiber_cancel(s->fiber);
+    else /* park long enough for the loop to see it */
+        cr_assert_eq(fiber_sleep(5 * MS), 0);
+}
+
+static const int result_of[CAUSES] = {42, -ECANCELED, -ETIMEDOUT};
+
+struct order {
+    enum cause first, second;
+};
+
+FIBER(causing_both)
+{
+    const struct order *o = arg;
+    bool expires = o->first == CAUSE_DEADLINE || o->second == CAUSE_DEADLINE;
+    struct subject s = {.deadline_us = expires ? in_ms(2) : USEC_NEVER};
+
+    s.fiber = start("s", parking_once, &s);
+    run_one_round();
+    cause(o->first, &s);
+    cause(o->second, &s);
+    cr_assert_eq(fiber_join(s.fiber, USEC_NEVER), 0);
+    cr_assert_eq(s.result, result_of[o->first], "%d then %d", o->first, o->second);
+}
+
+Test(fiber, park__two_causes_in_every_order__the_first_decides)
+{
+    for (enum cause a = 0; a < CAUSES; a++)
+        for (enum cause b = 0; b < CAUSES; b++) {
+            struct order o = {a, b};
+
+            run(causing_both, &o);
+        }
+}
