@@ -78,8 +78,9 @@ data_folder() {
     done
 }
 
-# Two users in one state folder only make a mess of it.
+# A state folder has one user (two only make a mess of it) and a path that every server can live with.
 state_ours() {
+    case $STATE in *[[:space:]\|]*) die "the state folder may have no blanks in its path: $STATE (SOUK_STATE)" ;; esac
     [ ! -e "$STATE" ] || [ -O "$STATE" ] || die "$STATE belongs to $(stat -c %U "$STATE"); work as that user, or choose another SOUK_STATE"
 }
 

@@ -18,6 +18,7 @@ mail_install() {
     local folder new
     folder=$(mail_folder)
     [ -e "$folder/node_modules/maildev/bin/maildev" ] && return
+    say "  installing the mail inbox into $folder"
     mkdir -p "${folder%/*}"
     new=$(mktemp -d "$folder.XXXXXX")
     cp "$ROOT"/tools/mail/{package.json,package-lock.json,.npmrc} "$new"

@@ -62,7 +62,7 @@ rabbitmq_run() {
     as_account rabbitmq env -i PATH=/usr/bin:/bin:/usr/sbin HOME="$dir" LANG=C.UTF-8 \
         RUNNING_UNDER_SYSTEMD=1 RABBITMQ_CONF_ENV_FILE=/dev/null \
         ERL_EPMD_PORT="${PORTS[epmd]}" ERL_EPMD_ADDRESS=127.0.0.1 \
-        RABBITMQ_NODENAME="souk$PORT_BASE@localhost" RABBITMQ_DIST_PORT="${PORTS[dist]}" \
+        RABBITMQ_NODENAME=souk@localhost RABBITMQ_DIST_PORT="${PORTS[dist]}" \
         RABBITMQ_MNESIA_BASE="$dir/mnesia" RABBITMQ_LOG_BASE="$dir/log" \
         RABBITMQ_CONFIG_FILE="$dir/rabbitmq.conf" \
         RABBITMQ_ENABLED_PLUGINS_FILE="$dir/enabled_plugins" \

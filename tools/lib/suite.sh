@@ -58,7 +58,7 @@ build_tree() {
             die "meson could not configure the tree; its log is $LOG/build.log"
         }
     fi
-    if [ -t 1 ]; then ninja -C "$BUILD"; else ninja -C "$BUILD" >"$LOG/build.log" 2>&1; fi || {
+    if [ -t 1 ]; then ninja -C "$BUILD"; else say "  building" && ninja -C "$BUILD" >"$LOG/build.log" 2>&1; fi || {
         [ -t 1 ] || grep -A 20 -m 1 '^FAILED' "$LOG/build.log" >&2
         die "the tree does not build"
     }
