@@ -133,12 +133,13 @@ bool fake_read_request(struct fake_conn *c)
     return true;
 }
 
-bool fake_read_line(struct fake_conn *c, char line[static FAKE_TEXT_SIZE])
+bool fake_read_line(struct fake_conn *c, char line[static FAKE_LINE_SIZE])
 {
     char *end;
     while (!(end = memmem(c->in, c->in_len, "\r\n", 2)))
         if (!conn_fill(c))
             return false;
+    assert(end - c->in + 2 < FAKE_LINE_SIZE);
     conn_take(c, line, (size_t)(end - c->in) + 2);
     line[strlen(line) - 2] = '\0';
     return true;

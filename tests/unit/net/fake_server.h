@@ -11,7 +11,7 @@
 struct fake_conn;
 typedef void (*fake_script)(struct fake_conn *c);
 
-enum { FAKE_TEXT_SIZE = 8192 };
+enum { FAKE_TEXT_SIZE = 8192, FAKE_LINE_SIZE = 512 };
 
 struct fake_server {
     int fd, port;
@@ -42,7 +42,7 @@ void fake_stop_listening(struct fake_server *s); /* new connections are refused 
 
 /* False when the client has closed. Counts the request. */
 bool fake_read_request(struct fake_conn *c);
-bool fake_read_line(struct fake_conn *c, char line[static FAKE_TEXT_SIZE]); /* without CRLF */
+bool fake_read_line(struct fake_conn *c, char line[static FAKE_LINE_SIZE]); /* without CRLF */
 void fake_write(struct fake_conn *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void fake_write_bytes(struct fake_conn *c, const char *bytes, size_t len);
 void fake_wait_closed(struct fake_conn *c); /* until the client closes; discards what comes */
