@@ -155,10 +155,12 @@ static void step_end(struct pg_link *l)
         l->step_head = l->step_count = 0;
 }
 
-/* Takes one result for the oldest step; false when the link makes no sense any more. */
+/* Takes one result for the oldest step; false when the link makes no sense any more. Only a sync
+ * answers a sync: libpq puts an error in its place when the connection ends. */
 static bool step_take(struct pg_link *l, PGresult *res)
 {
     struct pg_step *step = &l->steps[l->step_head];
+    ExecStatusType status = PQresultStatus(res);
 
     if (!res) { /* a statement's results end with NULL */
         if (!step->answered)
@@ -168,12 +170,14 @@ static bool step_take(struct pg_link *l, PGresult *res)
         step_end(l);
         return true;
     }
+    if ((step->kind == PG_STEP_SYNC) != (status == PGRES_PIPELINE_SYNC)) {
+        PQclear(res);
+        return false;
+    }
     step->answered = true;
-    switch ((int)PQresultStatus(res)) {
+    switch ((int)status) {
     case PGRES_PIPELINE_SYNC:
         PQclear(res);
-        if (step->kind != PG_STEP_SYNC)
-            return false;
         step_end(l);
         latch_set(&l->done, 0);
         return true;

@@ -17,7 +17,7 @@ struct pg_target {
     char *label;   /* "127.0.0.1:5432/order" for notes and logs */
     char **keys, **values;
     size_t count;
-    size_t address_at;        /* index of "hostaddr" in values */
+    size_t host_at;           /* index of "host" in values; "hostaddr" follows */
     char *name;               /* must be resolved before connecting; NULL when it is an address */
     struct offload *resolver; /* only with a name */
 };

@@ -72,6 +72,17 @@ static void listener_run(void *arg)
         listener_destroy(ls);
 }
 
+static void put_identifier(struct buf *b, const char *name)
+{
+    buf_put_char(b, '"');
+    for (const char *c = name; *c; c++) {
+        if (*c == '"')
+            buf_put_char(b, '"');
+        buf_put_char(b, *c);
+    }
+    buf_put_char(b, '"');
+}
+
 struct pg_listener *pg_listener_new(
     struct loop *l, const char *url, const char *channel, void (*on_notify)(void *ctx), void *ctx)
 {
@@ -83,7 +94,8 @@ struct pg_listener *pg_listener_new(
     ls->link.on_lost = on_lost;
     ls->link.on_notify = on_channel;
     ls->link.ctx = ls;
-    buf_printf(&ls->sql, "LISTEN \"%s\"", channel);
+    buf_put_text(&ls->sql, "LISTEN ");
+    put_identifier(&ls->sql, channel);
     ls->on_notify = on_notify;
     ls->ctx = ctx;
     if (fiber_spawn(l, "pg-listener", listener_run, ls, &ls->fiber) < 0)

@@ -129,16 +129,14 @@ static int64_t now_plus(int64_t us)
     return clock_mono_us() + us;
 }
 
-/* Only a failure of the server counts, not that of a caller who was in a hurry. */
-static void pool_note_attempt(struct pg_pool *p, int r, int64_t started_us)
+static void pool_note_attempt(struct pg_pool *p, int r)
 {
     if (r == 0) {
         if (p->down)
             log_info("database is back", LF_TEXT("server", p->target.label));
         p->down = false;
         p->open++;
-    } else if (r != ERR_CANCELED &&
-               (r != ERR_TIMEOUT || clock_mono_us() - started_us >= p->connect_timeout_us)) {
+    } else if (r != ERR_CANCELED && r != ERR_TIMEOUT) { /* the server's fault, not the caller's */
         if (!p->down)
             log_warn("database is away", LF_TEXT("server", p->target.label),
                 LF_TEXT("error", error_text()));
@@ -163,9 +161,10 @@ static int pool_open(struct pg_pool *p, struct pg_link *l)
     r = pg_link_open(l, started_us + p->connect_timeout_us);
     if (probing)
         p->probing = false;
-    pool_note_attempt(p, r, started_us);
-    if (r == ERR_TIMEOUT) /* of connecting: nothing was asked yet */
+    /* The server had its time, or the caller was in a hurry? */
+    if (r == ERR_TIMEOUT && clock_mono_us() - started_us >= p->connect_timeout_us)
         r = ERR_UNAVAILABLE;
+    pool_note_attempt(p, r);
     return r < 0 ? ERR(r) : 0;
 }
 

@@ -14,6 +14,8 @@
 #include <libpq-fe.h>
 #undef pg_result
 
+#define ADDRESSES_LIMIT 4
+
 static void target_put(struct pg_target *t, const char *key, const char *value)
 {
     t->keys[t->count] = mem_strdup(key);
@@ -31,6 +33,7 @@ static void target_put_host(struct pg_target *t, struct loop *l, const char *hos
 {
     const char *address = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
 
+    t->host_at = t->count;
     target_put(t, "host", host);
     if (host[0] == '/' || strchr(host, ','))
         return;
@@ -39,7 +42,6 @@ static void target_put_host(struct pg_target *t, struct loop *l, const char *hos
         t->resolver = offload_new(l, 1, 64);
         address = "";
     }
-    t->address_at = t->count;
     target_put(t, "hostaddr", address);
 }
 
@@ -102,10 +104,10 @@ void pg_target_init(struct pg_target *t, struct loop *l, const struct pg_pool_co
 
     *t = (struct pg_target){0};
     if (!given || !config->url) {
+        const char *why = problem ? problem : "there is none";
         struct buf b = {0};
 
-        buf_printf(
-            &b, "the database's url cannot be used: %s", problem ? problem : "there is none");
+        buf_printf(&b, "the database's url cannot be used: %.*s", (int)strcspn(why, "\n"), why);
         t->problem = b.ptr;
         t->label = mem_strdup("(bad url)");
         PQfreemem(problem);
@@ -142,28 +144,58 @@ void pg_target_deinit(struct pg_target *t)
     offload_free(t->resolver);
 }
 
+/* All addresses of the name, at most a few: libpq tries one after the other, and wants as many
+ * names as addresses. Filled in by the offload thread, which shares nothing else with us. */
+struct lookup {
+    const char *name;
+    struct buf hosts, addresses;
+    unsigned count;
+};
+
 static void resolve(void *arg)
 {
-    struct pg_target *t = arg;
+    struct lookup *lookup = arg;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
     char text[NI_MAXHOST];
 
-    if (getaddrinfo(t->name, NULL, &hints, &found) == 0 &&
-        getnameinfo(
-            found->ai_addr, found->ai_addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST) == 0) {
-        mem_free(t->values[t->address_at]);
-        t->values[t->address_at] = mem_strdup(text);
+    if (getaddrinfo(lookup->name, NULL, &hints, &found) != 0)
+        return;
+    for (const struct addrinfo *at = found; at && lookup->count < ADDRESSES_LIMIT;
+         at = at->ai_next) {
+        if (getnameinfo(at->ai_addr, at->ai_addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST) !=
+            0)
+            continue;
+        buf_printf(&lookup->hosts, "%s%s", lookup->count ? "," : "", lookup->name);
+        buf_printf(&lookup->addresses, "%s%s", lookup->count ? "," : "", text);
+        lookup->count++;
     }
-    if (found)
-        freeaddrinfo(found);
+    freeaddrinfo(found);
+}
+
+static void target_set(struct pg_target *t, size_t at, const char *value)
+{
+    mem_free(t->values[at]);
+    t->values[at] = mem_strdup(value);
 }
 
 int pg_target_resolve(struct pg_target *t)
 {
+    struct lookup lookup = {.name = t->name};
+    int r;
+
     if (!t->name)
         return 0;
-    TRY(offload_run(t->resolver, "resolve", resolve, t));
-    if (t->values[t->address_at][0] == '\0') {
+    r = offload_run(t->resolver, "resolve", resolve, &lookup);
+    if (r == 0 && lookup.count > 0) {
+        target_set(t, t->host_at, lookup.hosts.ptr);
+        target_set(t, t->host_at + 1, lookup.addresses.ptr);
+    }
+    buf_deinit(&lookup.hosts);
+    buf_deinit(&lookup.addresses);
+    if (r < 0)
+        return ERR(r);
+    /* a name server that is away for a moment does not take back what it said before */
+    if (t->values[t->host_at + 1][0] == '\0') {
         error_note("no PostgreSQL at %s: the name is not known", t->label);
         return ERR(ERR_UNAVAILABLE);
     }

@@ -1,0 +1,581 @@
+#include "common/data/pg_link.h"
+#include "pg_test.h"
+
+#define OUT_OF_STOCK 101
+
+static const struct pg_statement sql_broken = {"broken", "SELECT 1 / $1::int", NULL};
+
+static uint64_t trips(struct pg_pool *p)
+{
+    return pg_pool_stats(p).round_trips;
+}
+
+/* ---- what travels together ---- */
+
+PG_TEST(pg_tx, commit__of_queued_statements__takes_one_round_trip)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx = NULL;
+
+    pg_test_items();
+    for (int i = 0; i < 2; i++) { /* unprepared and prepared */
+        uint64_t before = trips(p);
+
+        OK(pg_begin(p, &tx));
+        cr_assert_eq(fiber_holds(), 1);
+        for (int n = 0; n < 3; n++)
+            OK(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(10 + 3 * i + n), PG_I64(1))));
+        OK(pg_commit(tx));
+        pg_tx_end(&tx);
+        cr_assert_null(tx);
+        cr_assert_eq(fiber_holds(), 0);
+        cr_assert_eq(trips(p) - before, 1);
+    }
+    cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "7");
+    pg_pool_free(p);
+}
+
+PG_TEST(pg_tx, run__after_queued_statements__sees_their_effect_in_one_round_trip)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    struct pg_result result;
+
+    pg_test_items();
+    OK(pg_begin(p, &tx));
+    OK(pg_queue(tx, &sql_item_take, PG_ARGS(PG_I64(1), PG_I64(2))));
+    OK(pg_run(tx, &sql_item_stock, PG_ARGS(PG_I64(1)), &result));
+    cr_assert_eq(PG_ROW(result, struct number, 0)->n, 3);
+    OK(pg_run(tx, &sql_item_take, PG_ARGS(PG_I64(1), PG_I64(1)), &result));
+    cr_assert_eq(result.affected, 1);
+    cr_assert_eq(result.rows.len, 0);
+    OK(pg_commit(tx));
+    pg_tx_end(&tx);
+    cr_assert_eq(trips(p), 3);
+    cr_assert_str_eq(pg_server_exec("SELECT stock FROM item"), "2");
+    pg_pool_free(p);
+}
+
+PG_TEST(pg_tx, begin__with_nothing_to_do__costs_no_round_trip)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx = NULL;
+
+    OK(pg_begin(p, &tx));
+    OK(pg_commit(tx));
+    pg_tx_end(&tx);
+    OK(pg_begin(p, &tx));
+    pg_tx_end(&tx);
+    pg_tx_end(&tx);
+    cr_assert_eq(trips(p), 0);
+    cr_assert_eq(pg_pool_stats(p).open, 1);
+    pg_pool_free(p);
+}
+
+PG_TEST(pg_tx, queue__of_more_than_the_socket_takes__arrives_whole)
+{
+    static const struct pg_statement length = {"length", "SELECT length($1)", &number_table};
+    static const struct pg_statement echo = {"echo", "SELECT $1::text", &text_table};
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    struct pg_result result;
+    size_t len = 8 << 20;
+    char *big = arena_alloc(fiber_arena(), len + 1);
+
+    memset(big, 'x', len);
+    OK(pg_query(p, &length, PG_ARGS(PG_TEXT(big)), &result));
+    cr_assert_eq(PG_ROW(result, struct number, 0)->n, (int64_t)len);
+    big[len / 8] = '\0';
+    OK(pg_begin(p, &tx));
+    for (int i = 0; i < 20; i++) /* both directions are full at once */
+        OK(pg_queue(tx, &echo, PG_ARGS(PG_TEXT(big))));
+    OK(pg_run(tx, &echo, PG_ARGS(PG_TEXT(big)), &result));
+    cr_assert_eq(strlen(PG_ROW(result, struct text, 0)->text), len / 8);
+    for (int i = 0; i < 5000; i++)
+        OK(pg_queue(tx, &length, PG_ARGS(PG_TEXT("abc"))));
+    OK(pg_commit(tx));
+    pg_tx_end(&tx);
+    cr_assert_eq(trips(p), 3);
+    pg_pool_free(p);
+}
+
+/* ---- expectations ---- */
+
+PG_TEST(pg_tx, commit__with_an_expectation_met__looks_before_it_commits)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+
+    pg_test_items();
+    OK(pg_begin(p, &tx));
+    OK(pg_queue_expect(tx, &sql_item_take, PG_ARGS(PG_I64(1), PG_I64(5)), 1, OUT_OF_STOCK));
+    OK(pg_commit(tx));
+    pg_tx_end(&tx);
+    cr_assert_eq(trips(p), 2);
+    cr_assert_str_eq(pg_server_exec("SELECT stock FROM item"), "0");
+    pg_pool_free(p);
+}
+
+PG_TEST(pg_tx, commit__with_an_expectation_not_met__commits_nothing)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+
+    pg_test_items();
+    OK(pg_begin(p, &tx));
+    OK(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1))));
+    OK(pg_queue_expect(tx, &sql_item_take, PG_ARGS(PG_I64(1), PG_I64(6)), 1, OUT_OF_STOCK));
+    OK(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(3), PG_I64(1))));
+    GIVES(OUT_OF_STOCK, pg_commit(tx));
+    pg_tx_end(&tx);
+    cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "1");
+    cr_assert_eq(pg_pool_stats(p).open, 1, "the connection should have survived");
+    pg_pool_free(p);
+}
+
+PG_TEST(pg_tx, run__with_an_expectation_not_met__gives_the_outcome_and_then_nothing_goes)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    struct pg_result result = {.affected = 77};
+
+    pg_test_items();
+    OK(pg_begin(p, &tx));
+    OK(pg_queue_expect(tx, &sql_item_take, PG_ARGS(PG_I64(1), PG_I64(6)), 1, OUT_OF_STOCK));
+    GIVES(OUT_OF_STOCK, pg_run(tx, &sql_item_stock, PG_ARGS(PG_I64(1)), &result));
+    cr_assert_eq(result.affected, 77);
+    GIVES(OUT_OF_STOCK, pg_queue(tx, &sql_item_take, PG_ARGS(PG_I64(1), PG_I64(1))));
+    GIVES(OUT_OF_STOCK, pg_run(tx, &sql_item_stock, PG_ARGS(PG_I64(1)), &result));
+    GIVES(OUT_OF_STOCK, pg_commit(tx));
+    pg_tx_end(&tx);
+    cr_assert_str_eq(pg_server_exec("SELECT stock FROM item"), "5");
+    pg_pool_free(p);
+}
+
+/* ---- failures ---- */
+
+PG_TEST(pg_tx, violation__of_each_kind_of_constraint__is_an_outcome_that_names_it)
+{
+    static const struct {
+        struct pg_statement statement;
+        int outcome;
+        const char *constraint;
+    } rows[] = {
+        {{"v1", "INSERT INTO part VALUES (1, 1, 'x')"}, PG_UNIQUE, "part_pkey"},
+        {{"v2", "INSERT INTO part VALUES (2, 9, 'x')"}, PG_FOREIGN, "part_of_item"},
+        {{"v3", "INSERT INTO part VALUES (2, 1, '')"}, PG_CHECK, "part_name_check"},
+        {{"v4", "INSERT INTO part VALUES (2, 1, NULL)"}, PG_NOT_NULL, ""},
+        {{"v5", "SELECT sold_out()"}, PG_CHECK, "sold_out"},
+    };
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+
+    pg_test_items();
+    pg_server_exec(
+        "CREATE TABLE part (id int PRIMARY KEY, item int CONSTRAINT part_of_item REFERENCES item, "
+        "name text NOT NULL CHECK (name <> '')); INSERT INTO part VALUES (1, 1, 'x');"
+        "CREATE FUNCTION sold_out() RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION "
+        "'sold out' USING ERRCODE = '23514', CONSTRAINT = 'sold_out'; END $$");
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+
+        OK(pg_begin(p, &tx));
+        OK(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1))));
+        OK(pg_queue(tx, &rows[i].statement, PG_NO_ARGS));
+        GIVES(rows[i].outcome, pg_commit(tx));
+        pg_tx_end(&tx);
+        cr_assert_str_eq(pg_constraint(), rows[i].constraint);
+        GIVES(rows[i].outcome, pg_query(p, &rows[i].statement, PG_NO_ARGS, NULL));
+    }
+    cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "1");
+    cr_assert_eq(pg_pool_stats(p).open, 1);
+    pg_pool_free(p);
+}
+
+PG_TEST(pg_tx, failures__of_several_statements__report_the_first)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+
+    pg_test_items();
+    OK(pg_begin(p, &tx));
+    OK(pg_queue_expect(tx, &sql_item_take, PG_ARGS(PG_I64(9), PG_I64(1)), 1, OUT_OF_STOCK));
+    OK(pg_queue(tx, &sql_broken, PG_ARGS(PG_I64(0))));
+    GIVES(OUT_OF_STOCK, pg_commit(tx));
+    pg_tx_end(&tx);
+
+    OK(pg_begin(p, &tx));
+    OK(pg_queue(tx, &sql_broken, PG_ARGS(PG_I64(0))));
+    OK(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(1), PG_I64(1))));
+    cr_assert_eq(pg_commit(tx), ERR_INVALID);
+    cr_assert(strstr(error_text(), "broken: division by zero (22012)"), "%s", error_text());
+    pg_tx_end(&tx);
+    pg_pool_free(p);
+}
+
+PG_TEST(pg_tx, statement__whose_prepare_failed_or_was_skipped__is_prepared_next_time)
+{
+    static const struct pg_statement late = {"late", "SELECT count(*) FROM later", &number_table};
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+
+    pg_test_items();
+    GIVES(ERR_INVALID, pg_query(p, &late, PG_NO_ARGS, NULL)); /* the prepare fails */
+    OK(pg_begin(p, &tx));
+    OK(pg_queue(tx, &sql_broken, PG_ARGS(PG_I64(0))));
+    OK(pg_queue(tx, &sql_item_count, PG_NO_ARGS)); /* the prepare is skipped */
+    GIVES(ERR_INVALID, pg_commit(tx));
+    pg_tx_end(&tx);
+    pg_server_exec("CREATE TABLE later (n int)");
+    OK(pg_query(p, &late, PG_NO_ARGS, NULL));
+    OK(pg_query(p, &sql_item_count, PG_NO_ARGS, NULL));
+    cr_assert_eq(pg_pool_stats(p).open, 1);
+    pg_pool_free(p);
+}
+
+PG_TEST(pg_tx, plan__that_a_migration_made_stale__is_prepared_again)
+{
+    static const struct pg_statement all = {"all", "SELECT * FROM wide", NULL};
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+
+    pg_server_exec("CREATE TABLE wide (n int)");
+    OK(pg_query(p, &all, PG_NO_ARGS, NULL));
+    pg_server_exec("ALTER TABLE wide ADD COLUMN m int");
+    OK(pg_query(p, &all, PG_NO_ARGS, NULL));
+    pg_server_exec("ALTER TABLE wide ADD COLUMN o int");
+    OK(pg_begin(p, &tx));
+    GIVES(ERR_RETRY, pg_run(tx, &all, PG_NO_ARGS, NULL));
+    pg_tx_end(&tx);
+    OK(pg_query(p, &all, PG_NO_ARGS, NULL));
+    pg_pool_free(p);
+}
+
+PG_TEST(pg_tx, end__without_commit__undoes_what_ran_and_what_was_only_queued)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+
+    pg_test_items();
+    OK(pg_begin(p, &tx));
+    OK(pg_run(tx, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1)), NULL));
+    pg_tx_end(&tx);
+    OK(pg_begin(p, &tx));
+    OK(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(3), PG_I64(1))));
+    pg_tx_end(&tx);
+    OK(pg_begin(p, &tx)); /* and one that fails when it is sent to be undone */
+    OK(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(1), PG_I64(1))));
+    pg_tx_end(&tx);
+    cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "1");
+    cr_assert_str_eq(
+        pg_server_exec("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'"), "0");
+    cr_assert_eq(pg_pool_stats(p).open, 1);
+    pg_pool_free(p);
+}
+
+PG_TEST(pg_tx, commit__that_fails_itself__has_rolled_back)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+
+    pg_test_items();
+    pg_server_exec("ALTER TABLE item ADD parent int CONSTRAINT parent_fk REFERENCES item "
+                   "DEFERRABLE INITIALLY DEFERRED; ALTER TABLE item ALTER parent SET DEFAULT 99");
+    OK(pg_begin(p, &tx));
+    OK(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1))));
+    GIVES(PG_FOREIGN, pg_commit(tx));
+    cr_assert_str_eq(pg_constraint(), "parent_fk");
+    GIVES(ERR_INVALID, pg_queue(tx, &sql_item_count, PG_NO_ARGS));
+    pg_tx_end(&tx);
+    cr_assert_eq(trips(p), 1, "nothing was left to roll back");
+    cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "1");
+    pg_pool_free(p);
+}
+
+/* ---- savepoints ---- */
+
+PG_TEST(pg_tx, rollback_to_savepoint__after_a_failure__keeps_what_was_before)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+
+    pg_test_items();
+    OK(pg_begin(p, &tx));
+    for (int id = 2; id < 6; id++) {
+        OK(pg_savepoint(tx));
+        OK(pg_run(tx, &sql_item_insert, PG_ARGS(PG_I64(id), PG_I64(1)), NULL));
+        if (id % 2) {
+            GIVES(PG_UNIQUE, pg_run(tx, &sql_item_insert, PG_ARGS(PG_I64(1), PG_I64(1)), NULL));
+            OK(pg_rollback_to_savepoint(tx));
+        }
+    }
+    OK(pg_commit(tx));
+    pg_tx_end(&tx);
+    cr_assert_str_eq(
+        pg_server_exec("SELECT string_agg(id::text, ',' ORDER BY id) FROM item"), "1,2,4");
+    pg_pool_free(p);
+}
+
+PG_TEST(pg_tx, rollback_to_savepoint__that_was_never_reached__is_refused)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+
+    pg_test_items();
+    OK(pg_begin(p, &tx));
+    GIVES(ERR_INVALID, pg_rollback_to_savepoint(tx));
+    OK(pg_savepoint(tx));
+    OK(pg_run(tx, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1)), NULL));
+    OK(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(1), PG_I64(1)))); /* fails… */
+    OK(pg_savepoint(tx));                                              /* …so this is skipped */
+    GIVES(PG_UNIQUE, pg_run(tx, &sql_item_count, PG_NO_ARGS, NULL));
+    GIVES(PG_UNIQUE, pg_rollback_to_savepoint(tx));
+    GIVES(PG_UNIQUE, pg_commit(tx));
+    pg_tx_end(&tx);
+    cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "1");
+    pg_pool_free(p);
+}
+
+/* ---- retries ---- */
+
+static unsigned deadlock_attempts;
+static struct latch both_hold_one;
+static unsigned holding;
+
+static int lock_both(struct pg_tx *tx, void *arg)
+{
+    int64_t first = *(const int64_t *)arg;
+
+    deadlock_attempts++;
+    TRY(pg_run(tx, &sql_item_take, PG_ARGS(PG_I64(first), PG_I64(1)), NULL));
+    if (++holding == 2)
+        latch_set(&both_hold_one, 0);
+    TRY(latch_wait(&both_hold_one, "the other", USEC_NEVER, NULL));
+    TRY(pg_run(tx, &sql_item_take, PG_ARGS(PG_I64(3 - first), PG_I64(1)), NULL));
+    return 0;
+}
+
+static struct pg_pool *deadlock_pool;
+
+static void lock_both_fiber(void *arg)
+{
+    OK(pg_transaction(deadlock_pool, lock_both, arg));
+}
+
+PG_TEST(pg_tx, transaction__in_a_deadlock__is_run_again_and_both_commit)
+{
+    static int64_t one = 1, two = 2;
+    struct fiber *other;
+
+    pg_test_items();
+    pg_server_exec("INSERT INTO item VALUES (2, 5)");
+    deadlock_pool = pg_test_pool((struct pg_pool_config){0});
+    OK(fiber_spawn(test_loop, "other", lock_both_fiber, &two, &other));
+    lock_both_fiber(&one);
+    OK(fiber_join(other, USEC_NEVER));
+    cr_assert_geq(deadlock_attempts, 3);
+    cr_assert_str_eq(pg_server_exec("SELECT sum(stock) FROM item"), "6");
+    pg_pool_free(deadlock_pool);
+}
+
+static int always_retry(struct pg_tx *tx, void *arg)
+{
+    ++*(unsigned *)arg;
+    return pg_run(
+        tx, &(const struct pg_statement){"serial", "SELECT serial()", NULL}, PG_NO_ARGS, NULL);
+}
+
+PG_TEST(pg_tx, transaction__that_never_succeeds__is_given_up_after_five_times)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    unsigned count = 0;
+
+    pg_server_exec("CREATE FUNCTION serial() RETURNS void LANGUAGE plpgsql AS "
+                   "$$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END $$");
+    GIVES(ERR_RETRY, pg_transaction(p, always_retry, &count));
+    cr_assert_eq(count, 5);
+    pg_pool_free(p);
+}
+
+static int insert_and_return(struct pg_tx *tx, void *arg)
+{
+    TRY(pg_run(tx, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1)), NULL));
+    return *(int *)arg;
+}
+
+static int insert_twice(struct pg_tx *tx, void *arg)
+{
+    TRY(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(1), PG_I64(1))));
+    return 0;
+}
+
+PG_TEST(pg_tx, transaction__whose_function_says_no__rolls_back_and_returns_it)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+
+    pg_test_items();
+    GIVES(OUT_OF_STOCK, pg_transaction(p, insert_and_return, &(int){OUT_OF_STOCK}));
+    GIVES(-5, pg_transaction(p, insert_and_return, &(int){-5}));
+    cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "1");
+    GIVES(PG_UNIQUE, pg_transaction(p, insert_twice, NULL));
+    cr_assert_str_eq(pg_constraint(), "item_pkey");
+    OK(pg_transaction(p, insert_and_return, &(int){0}));
+    cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "2");
+    pg_pool_free(p);
+}
+
+/* ---- time ---- */
+
+PG_TEST(pg_tx, run__longer_than_the_statement_timeout__times_out)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){.statement_timeout_us = 200000});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    int64_t begin = clock_mono_us();
+
+    OK(pg_begin(p, &tx));
+    GIVES(ERR_TIMEOUT, pg_run(tx, &sql_sleep, PG_ARGS(PG_REAL(5)), NULL));
+    pg_tx_end(&tx);
+    cr_assert_lt(clock_mono_us() - begin, 2 * USEC_PER_SEC);
+    cr_assert_eq(fiber_holds(), 0);
+    OK(pg_query(p, &sql_sleep, PG_ARGS(PG_REAL(0)), NULL));
+    pg_pool_free(p);
+}
+
+PG_TEST(pg_tx, run__beyond_the_ambient_deadline__times_out_and_the_connection_is_replaced)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    struct pg_result before, after;
+    int64_t outer;
+
+    OK(pg_query(p, &sql_backend, PG_NO_ARGS, &before));
+    OK(pg_begin(p, &tx));
+    outer = fiber_deadline_push(clock_mono_us() + 50 * USEC_PER_MS);
+    GIVES(ERR_TIMEOUT, pg_run(tx, &sql_sleep, PG_ARGS(PG_REAL(5)), NULL));
+    GIVES(ERR_TIMEOUT, pg_run(tx, &sql_backend, PG_NO_ARGS, NULL));
+    pg_tx_end(&tx);
+    cr_assert_eq(pg_pool_stats(p).open, 0);
+    GIVES(ERR_TIMEOUT, pg_query(p, &sql_backend, PG_NO_ARGS, NULL));
+    fiber_deadline_pop(outer);
+    OK(pg_query(p, &sql_backend, PG_NO_ARGS, &after));
+    cr_assert_neq(PG_ROW(before, struct number, 0)->n, PG_ROW(after, struct number, 0)->n);
+    pg_pool_free(p);
+}
+
+static int cancelled_result;
+
+static void sleeper(void *arg)
+{
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+
+    OK(pg_begin(arg, &tx));
+    OK(pg_run(tx, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1)), NULL));
+    cancelled_result = pg_run(tx, &sql_sleep, PG_ARGS(PG_REAL(1)), NULL);
+}
+
+PG_TEST(pg_tx, run__of_a_fiber_that_is_cancelled__ends_at_once_and_nothing_stays)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct fiber *f;
+    int64_t begin = clock_mono_us();
+
+    pg_test_items();
+    OK(fiber_spawn(test_loop, "sleeper", sleeper, p, &f));
+    OK(fiber_sleep(50 * USEC_PER_MS));
+    fiber_cancel(f);
+    OK(fiber_join(f, USEC_NEVER));
+    cr_assert_eq(cancelled_result, ERR_CANCELED);
+    cr_assert_lt(clock_mono_us() - begin, 500 * USEC_PER_MS);
+    cr_assert_eq(pg_pool_stats(p).in_use, 0);
+    cr_assert_eq(pg_pool_stats(p).open, 0);
+    cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "1");
+    pg_pool_free(p);
+}
+
+static int commit_result, late_result;
+
+static void committer(void *arg)
+{
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+
+    OK(pg_begin(arg, &tx));
+    OK(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1))));
+    commit_result = pg_commit(tx);
+    pg_tx_end(&tx);
+    late_result = pg_query(arg, &sql_item_insert, PG_ARGS(PG_I64(3), PG_I64(1)), NULL);
+}
+
+PG_TEST(pg_tx, commit__of_a_fiber_that_is_cancelled_meanwhile__is_seen_through)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct fiber *f;
+
+    pg_test_items();
+    pg_server_exec(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END $$;"
+        "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON item DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION slow()");
+    OK(fiber_spawn(test_loop, "committer", committer, p, &f));
+    OK(fiber_sleep(100 * USEC_PER_MS));
+    fiber_cancel(f);
+    OK(fiber_join(f, USEC_NEVER));
+    cr_assert_eq(commit_result, 0);
+    cr_assert_eq(late_result, ERR_CANCELED);
+    cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "2");
+    pg_pool_free(p);
+}
+
+/* ---- one statement, scripts, checks ---- */
+
+PG_TEST(pg_tx, query__of_one_statement__takes_one_round_trip)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_result result;
+
+    pg_test_items();
+    OK(pg_query(p, &sql_item_grab, PG_ARGS(PG_I64(1), PG_I64(5)), &result));
+    cr_assert_eq(result.affected, 1);
+    cr_assert_eq(trips(p), 1);
+    GIVES(PG_CHECK, pg_query(p, &sql_item_grab, PG_ARGS(PG_I64(1), PG_I64(1)), &result));
+    cr_assert_str_eq(pg_constraint(), "item_stock_check");
+    cr_assert_eq(trips(p), 2);
+    cr_assert_eq(fiber_holds(), 0);
+    pg_pool_free(p);
+}
+
+PG_TEST(pg_tx, script__of_many_statements__is_all_or_nothing)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+
+    OK(pg_script(p, "CREATE TABLE a (n int); INSERT INTO a VALUES (1), (2)"));
+    GIVES(ERR_INVALID, pg_script(p, "INSERT INTO a VALUES (3); SELECT 1 / 0"));
+    GIVES(ERR_UNAVAILABLE, pg_script(p, "COPY a FROM STDIN")); /* not supported: no hanging */
+    OK(pg_script(p, ""));
+    cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM a"), "2");
+    OK(pg_query(p, &sql_backend, PG_NO_ARGS, NULL)); /* pipelines go on after it */
+    pg_pool_free(p);
+}
+
+PG_TEST(pg_tx, check_statements__finds_those_that_do_not_fit_the_database)
+{
+    static const struct pg_statement good[] = {
+        {"g1", "SELECT stock FROM item WHERE id = $1", &number_table},
+        {"g2", "INSERT INTO item VALUES ($1, $2)", NULL},
+    };
+    static const struct pg_statement bad[] = {
+        {"b1", "SELECT stock FROM item WHERE id = $1", &number_table},
+        {"b2", "SELECT id, stock FROM item", &number_table},
+    };
+    static const struct pg_statement unknown[] = {
+        {"u1", "SELECT price FROM item", &number_table},
+        {"u2", "SELECT stock FROM item", &number_table},
+    };
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+
+    pg_test_items();
+    OK(pg_check_statements(p, good, 2));
+    OK(pg_check_statements(p, NULL, 0));
+    GIVES(ERR_INVALID, pg_check_statements(p, bad, 2));
+    GIVES(ERR_INVALID, pg_check_statements(p, unknown, 2));
+    pg_pool_free(p);
+}
