@@ -17,11 +17,11 @@ packages_install() {
     local -a root=()
     is_root || root=(sudo)
     local policy=/usr/sbin/policy-rc.d
-    if [ ! -e $policy ]; then
+    if [ ! -e $policy ] || grep -q "while souk installs" $policy; then
         # shellcheck disable=SC2064 # the words are wanted as they are now
         trap "${root[*]} rm -f $policy" EXIT
         trap 'exit 130' INT TERM
-        printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee $policy >/dev/null
+        printf '#!/bin/sh\n# while souk installs packages; may be deleted\nexit 101\n' | "${root[@]}" tee $policy >/dev/null
         "${root[@]}" chmod 755 $policy
     fi
     "${root[@]}" apt-get update -q

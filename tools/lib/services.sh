@@ -18,6 +18,14 @@ services_own() {
     for svc in "${SERVICES[@]}"; do service_external "$svc" || printf '%s\n' "$svc"; done
 }
 
+# Of those, the ones that are built; the others are named.
+services_built() {
+    local svc
+    for svc in $(services_own); do
+        if [ -x "$(service_binary "$svc")" ]; then printf '%s\n' "$svc"; else warn "$svc is not built yet: skipped"; fi
+    done
+}
+
 # Each service has one secret of its own, which it shows auth to get service tokens. auth sees all.
 service_keys() {
     local svc

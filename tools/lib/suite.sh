@@ -91,10 +91,8 @@ servers_up() {
 
 suite_services_up() {
     local svc
-    local -a own=()
-    for svc in $(services_own); do
-        if [ -x "$(service_binary "$svc")" ]; then own+=("$svc"); else warn "$svc is not built yet: skipped"; fi
-    done
+    local -a own
+    mapfile -t own < <(services_built)
     service_keys
     services_migrate "${own[@]}" || exit 1
     [ -e "$STATE/demo-loaded" ] || [ "${SOUK_DEMO_DATA:-1}" = 0 ] || demo_data_load
