@@ -1,0 +1,581 @@
+#include <arpa/inet.h>
+#include <assert.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "common/base/mem.h"
+#include "common/base/uuid.h"
+#include "common/json/problem.h"
+#include "common/net/server_private.h"
+
+/* A door is one connection. It owns the socket and one end of a pair whose other end libevhtp takes
+ * for its socket (server_evhtp.c). Its phases:
+ *
+ *     READ_HEAD --passed--> READ_BODY --whole--> HANDLE --reply--> FLUSH --+--> READ_HEAD
+ *         |                     |                                          |
+ *         '------ refused ------'----------------------> FLUSH, closing ---'--> LINGER --> closed
+ *
+ * At most one exchange is under way; what the client sends meanwhile waits in the socket's buffer,
+ * which stops reading at a watermark, so pipelined requests are answered in order and nobody can
+ * fill our memory.
+ *
+ * Time: every phase but HANDLE (which the handler's own deadline bounds) has an absolute deadline.
+ * There is one timer, and it is only ever moved nearer: when it rings too early it is set again. On
+ * a busy connection the deadline moves with every request, and the timer is hardly touched.
+ *
+ * The reply is written straight to the socket; only what the kernel does not take goes through the
+ * bufferevent's output. One system call a reply instead of three.
+ *
+ * Freeing: door_close() frees libevhtp's connection, so it must not run inside of libevhtp. All
+ * that can be reached from there (a reply in the request callback, the hooks) ends in door_doom(),
+ * which leaves the closing to the timer. */
+
+enum {
+    HELD_LIMIT = 2 * DOOR_HEAD_LIMIT, /* bytes of later requests that wait here, about */
+    LINGER_US = 1000 * 1000,          /* for the client to read our last words */
+};
+
+enum phase { READ_HEAD, READ_BODY, HANDLE, FLUSH, LINGER };
+
+struct door {
+    struct http_server *server;
+    struct bufferevent *socket, *inner;
+    struct evhtp_connection *connection; /* NULL: freed */
+    struct event *timer;
+    LIST_ENTRY(door) link;
+    enum phase phase;
+    int64_t deadline_us; /* of the phase */
+    int64_t timer_us;    /* when the timer rings; 0: not set */
+    size_t judged;       /* door_judge's state */
+    enum http_method method;
+    struct exchange *exchange;
+    bool begun;       /* READ_HEAD: the first byte was seen */
+    bool engine_busy; /* libevhtp holds the former request still */
+    bool closing;     /* after the present reply */
+    bool client_done; /* has closed its side */
+    bool doomed;      /* the timer closes it */
+    bool peer_loopback;
+    char peer[INET6_ADDRSTRLEN];
+};
+
+static void read_head(struct door *d);
+static void door_close(struct door *d);
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+static void deadline_set(struct door *d, int64_t deadline_us)
+{
+    d->deadline_us = deadline_us;
+    if (deadline_us == USEC_NEVER || (d->timer_us != 0 && d->timer_us <= deadline_us))
+        return;
+    int64_t left = deadline_us - clock_mono_us();
+    if (left < 0)
+        left = 0;
+    event_add(
+        d->timer, &(struct timeval){.tv_sec = left / USEC_PER_SEC, .tv_usec = left % USEC_PER_SEC});
+    d->timer_us = deadline_us;
+}
+
+static void phase_set(struct door *d, enum phase phase, int64_t timeout_us)
+{
+    d->phase = phase;
+    deadline_set(d, timeout_us == USEC_NEVER ? USEC_NEVER : clock_mono_us() + timeout_us);
+}
+
+static void door_wake(struct door *d)
+{
+    event_active(d->timer, EV_TIMEOUT, 0);
+}
+
+static void door_doom(struct door *d)
+{
+    d->doomed = true;
+    door_wake(d);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+/* Sends what is in `bytes`, now or later. False: the socket is dead. */
+static bool write_out(struct door *d, struct evbuffer *bytes)
+{
+    if (evbuffer_get_length(bufferevent_get_output(d->socket)) == 0) {
+        while (evbuffer_get_length(bytes) > 0) {
+            int n = evbuffer_write(bytes, bufferevent_getfd(d->socket));
+            if (n < 0 && EVUTIL_SOCKET_ERROR() == EINTR)
+                continue;
+            if (n < 0 && EVUTIL_SOCKET_ERROR() != EAGAIN)
+                return false;
+            if (n <= 0)
+                break;
+        }
+    }
+    if (evbuffer_get_length(bytes) > 0)
+        bufferevent_write_buffer(d->socket, bytes);
+    return true;
+}
+
+static void linger(struct door *d)
+{
+    struct evbuffer *input = bufferevent_get_input(d->socket);
+
+    if (d->client_done || shutdown(bufferevent_getfd(d->socket), SHUT_WR) != 0) {
+        door_doom(d);
+        return;
+    }
+    evbuffer_drain(input, evbuffer_get_length(input));
+    bufferevent_setwatermark(d->socket, EV_READ, 0, HELD_LIMIT);
+    phase_set(d, LINGER, LINGER_US);
+}
+
+/* The reply has left. */
+static void flushed(struct door *d)
+{
+    if (d->closing) {
+        linger(d);
+        return;
+    }
+    d->judged = 0;
+    d->begun = false;
+    phase_set(d, READ_HEAD, d->server->config.idle_timeout_us);
+    if (!d->engine_busy)
+        read_head(d);
+}
+
+static void send_and_flush(struct door *d, struct evbuffer *bytes)
+{
+    if (!write_out(d, bytes)) {
+        door_doom(d);
+        return;
+    }
+    if (evbuffer_get_length(bufferevent_get_output(d->socket)) > 0)
+        phase_set(d, FLUSH, d->server->config.write_timeout_us);
+    else
+        flushed(d);
+}
+
+static const char *reason_phrase(int status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 201:
+        return "Created";
+    case 202:
+        return "Accepted";
+    case 204:
+        return "No Content";
+    case 207:
+        return "Multi-Status";
+    case 303:
+        return "See Other";
+    case 304:
+        return "Not Modified";
+    default:
+        return status >= 400 ? problem_status_title(status) : "";
+    }
+}
+
+bool door_closes(const struct door *d)
+{
+    return d->closing || d->client_done || d->server->draining || !d->exchange->head.keep_alive;
+}
+
+void door_forward(struct door *d, int status)
+{
+    struct evbuffer *reply = bufferevent_get_input(d->inner);
+    char line[64];
+    size_t eol_len;
+
+    struct evbuffer_ptr eol = evbuffer_search_eol(reply, NULL, &eol_len, EVBUFFER_EOL_CRLF_STRICT);
+    assert(eol.pos > 0 && "the pair hands a reply over at once");
+    evbuffer_drain(reply, (size_t)eol.pos);
+    int n = snprintf(line, sizeof(line), "HTTP/1.1 %d %s", status, reason_phrase(status));
+    evbuffer_prepend(reply, line, (size_t)n);
+
+    d->closing = door_closes(d);
+    struct exchange *x = d->exchange;
+    d->exchange = NULL;
+    x->door = NULL;
+    x->request = NULL;
+    send_and_flush(d, reply);
+    exchange_unref(x);
+}
+
+/* ---- refusing -------------------------------------------------------------------------------- */
+
+void door_problem(
+    struct http_server *s, int status, const char *detail, char *correlation_id, struct buf *out)
+{
+    uuid_make(correlation_id);
+    problem_write(out, &(struct problem){
+                           .status = status,
+                           .code = problem_status_code(status),
+                           .title = problem_status_title(status),
+                           .detail = detail,
+                           .correlation_id = correlation_id,
+                       });
+    if (s->config.on_refused)
+        s->config.on_refused(s->config.ctx, status);
+}
+
+void door_refuse(struct door *d, int status, const char *detail)
+{
+    struct evbuffer *bytes = evbuffer_new();
+    char correlation_id[UUID_TEXT_SIZE];
+    struct buf body = {0};
+
+    door_problem(d->server, status, detail, correlation_id, &body);
+    evbuffer_add_printf(bytes,
+        "HTTP/1.1 %d %s\r\n"
+        "Content-Type: " PROBLEM_CONTENT_TYPE "\r\n"
+        "Content-Length: %zu\r\n"
+        "Date: %s\r\n"
+        "X-Content-Type-Options: nosniff\r\n"
+        "X-Correlation-ID: %s\r\n"
+        "Cache-Control: no-store\r\n"
+        "Connection: close\r\n"
+        "%s\r\n",
+        status, reason_phrase(status), body.len, http_server_date(d->server), correlation_id,
+        status == 503 ? "Retry-After: 1\r\n" : "");
+    if (d->method != HTTP_HEAD)
+        evbuffer_add(bytes, body.ptr, body.len);
+    d->closing = true;
+    send_and_flush(d, bytes);
+    buf_deinit(&body);
+    evbuffer_free(bytes);
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+/* The request is whole: libevhtp's turn. */
+static void hand_over(struct door *d)
+{
+    struct span path = d->exchange->head.path;
+    char text[DOOR_URI_LIMIT + 64];
+
+    int n = snprintf(text, sizeof(text), "%s %.*s HTTP/1.1\r\nHost: souk\r\n\r\n",
+        http_method_name(d->exchange->head.method), SPAN_ARG(path));
+    assert(n > 0 && (size_t)n < sizeof(text));
+    phase_set(d, HANDLE, USEC_NEVER);
+    d->engine_busy = true;
+    bufferevent_write(d->inner, text, (size_t)n);
+}
+
+static void read_body(struct door *d)
+{
+    struct exchange *x = d->exchange;
+    struct evbuffer *input = bufferevent_get_input(d->socket);
+    size_t size = (size_t)x->head.content_length;
+
+    if (evbuffer_get_length(input) < size)
+        return;
+    x->body_block = mem_alloc(size);
+    x->body = span_make(x->body_block, size);
+    evbuffer_remove(input, x->body_block, size);
+    bufferevent_setwatermark(d->socket, EV_READ, 0, HELD_LIMIT);
+    hand_over(d);
+}
+
+static void await_body(struct door *d)
+{
+    size_t size = (size_t)d->exchange->head.content_length;
+    struct evbuffer *input = bufferevent_get_input(d->socket);
+
+    phase_set(d, READ_BODY, d->server->config.body_timeout_us);
+    bufferevent_setwatermark(d->socket, EV_READ, size, size > HELD_LIMIT ? size : HELD_LIMIT);
+    if (d->exchange->head.expect_continue && evbuffer_get_length(input) == 0) {
+        struct evbuffer *go = evbuffer_new();
+        evbuffer_add_printf(go, "HTTP/1.1 100 Continue\r\n\r\n");
+        if (!write_out(d, go))
+            door_doom(d);
+        evbuffer_free(go);
+    }
+}
+
+static int64_t body_limit(const struct door *d, const struct door_head *head)
+{
+    const struct http_server_config *c = &d->server->config;
+
+    return c->body_limit_for ? c->body_limit_for(c->ctx, head->method, head->path) : c->body_limit;
+}
+
+/* The head in `bytes` has passed: makes the exchange, takes its bytes off the input. */
+static void admit(struct door *d, const struct door_head *head, struct span bytes)
+{
+    struct evbuffer *input = bufferevent_get_input(d->socket);
+    size_t body = (size_t)head->content_length;
+    bool whole = evbuffer_get_length(input) >= head->size + body;
+    size_t size = head->size + (whole ? body : 0);
+
+    struct exchange *x = exchange_new(d->server, head, bytes.ptr, size);
+    evbuffer_remove(input, x->bytes, size);
+    x->door = d;
+    x->peer_loopback = d->peer_loopback;
+    memcpy(x->peer, d->peer, sizeof(x->peer));
+    d->exchange = x;
+    if (whole) {
+        x->body = span_make(x->bytes + head->size, body);
+        hand_over(d);
+    } else {
+        await_body(d);
+    }
+}
+
+static void read_head(struct door *d)
+{
+    struct door_head *head = &d->server->head;
+    struct evbuffer *input = bufferevent_get_input(d->socket);
+    size_t len = evbuffer_get_length(input);
+    int status;
+    const char *detail;
+
+    if (len == 0)
+        return;
+    if (len > DOOR_HEAD_LIMIT)
+        len = DOOR_HEAD_LIMIT;
+    struct span bytes = span_make(evbuffer_pullup(input, (ev_ssize_t)len), len);
+    head->method = HTTP_METHODS; /* until it is known */
+    enum door_verdict v = door_judge(bytes, &d->judged,
+        d->server->config.body_limit_for ? INT64_MAX : d->server->config.body_limit, head, &status,
+        &detail);
+    if (head->method != HTTP_METHODS)
+        d->method = head->method;
+
+    switch (v) {
+    case DOOR_MORE:
+        if (!d->begun)
+            deadline_set(d, clock_mono_us() + d->server->config.head_timeout_us);
+        d->begun = true;
+        break;
+    case DOOR_REFUSE:
+        door_refuse(d, status, detail);
+        break;
+    case DOOR_PASS:
+        if (head->content_length > body_limit(d, head))
+            door_refuse(d, 413, "The body is longer than is accepted here.");
+        else
+            admit(d, head, bytes);
+        break;
+    }
+}
+
+/* ---- the socket's events --------------------------------------------------------------------- */
+
+static void on_readable(struct bufferevent *socket, void *arg)
+{
+    struct door *d = arg;
+    struct evbuffer *input = bufferevent_get_input(socket);
+
+    switch (d->phase) {
+    case READ_HEAD:
+        if (!d->engine_busy)
+            read_head(d);
+        break;
+    case READ_BODY:
+        read_body(d);
+        break;
+    case LINGER:
+        evbuffer_drain(input, evbuffer_get_length(input));
+        break;
+    case HANDLE: /* wait your turn */
+        break;
+    case FLUSH:
+        if (d->closing)
+            evbuffer_drain(input, evbuffer_get_length(input));
+        break;
+    }
+}
+
+static void on_writable(struct bufferevent *socket, void *arg)
+{
+    struct door *d = arg;
+
+    if (d->phase == FLUSH)
+        flushed(d);
+}
+
+/* The client has closed its side. That it still reads cannot be known; a handler that has its reply
+ * at hand gives it, one that would have to wait for it is cancelled. */
+static void on_end(struct door *d)
+{
+    d->client_done = true;
+    switch (d->phase) {
+    case HANDLE:
+        if (d->exchange->fiber)
+            fiber_cancel(d->exchange->fiber);
+        break;
+    case FLUSH:
+        d->closing = true;
+        break;
+    case READ_HEAD:
+    case READ_BODY:
+    case LINGER:
+        door_close(d);
+        break;
+    }
+}
+
+static void on_event(struct bufferevent *socket, short events, void *arg)
+{
+    if (events & BEV_EVENT_ERROR)
+        door_close(arg);
+    else if (events & BEV_EVENT_EOF)
+        on_end(arg);
+}
+
+static void on_deadline(struct door *d)
+{
+    switch (d->phase) {
+    case READ_HEAD:
+        if (d->begun)
+            door_refuse(d, 408, "The request's head did not arrive in time.");
+        else
+            door_close(d);
+        break;
+    case READ_BODY:
+        door_refuse(d, 408, "The request's body did not arrive in time.");
+        break;
+    case FLUSH:
+    case LINGER:
+        door_close(d);
+        break;
+    case HANDLE:
+        break;
+    }
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct door *d = arg;
+
+    d->timer_us = 0;
+    if (d->doomed) {
+        door_close(d);
+        return;
+    }
+    if (d->phase == READ_HEAD && !d->begun && !d->engine_busy)
+        read_head(d); /* woken because libevhtp is ready for the next */
+    if (d->deadline_us != USEC_NEVER && d->deadline_us <= clock_mono_us())
+        on_deadline(d);
+    else
+        deadline_set(d, d->deadline_us);
+}
+
+/* ---- libevhtp's events ----------------------------------------------------------------------- */
+
+void door_on_request(struct door *d, struct evhtp_request *request)
+{
+    struct exchange *x = d->exchange;
+
+    assert(d->phase == HANDLE && x && !x->request);
+    x->request = request;
+    if (exchange_start(x) && d->client_done)
+        fiber_cancel(x->fiber);
+}
+
+void door_on_request_done(struct door *d)
+{
+    if (!d->connection)
+        return; /* we are freeing it */
+    d->engine_busy = false;
+    if (d->phase == READ_HEAD && evbuffer_get_length(bufferevent_get_input(d->socket)) > 0)
+        door_wake(d);
+}
+
+void door_on_engine_gone(struct door *d)
+{
+    if (!d->connection)
+        return;
+    log_error("libevhtp has closed a connection by itself");
+    d->connection = NULL;
+    if (d->exchange)
+        exchange_abandon(d->exchange);
+    door_doom(d);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static void peer_read(struct door *d, const struct sockaddr *peer)
+{
+    if (peer->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)peer;
+        inet_ntop(AF_INET, &in->sin_addr, d->peer, sizeof(d->peer));
+        d->peer_loopback = ntohl(in->sin_addr.s_addr) >> 24 == 127;
+    } else if (peer->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)peer;
+        inet_ntop(AF_INET6, &in6->sin6_addr, d->peer, sizeof(d->peer));
+        d->peer_loopback = IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+    }
+}
+
+struct door *door_new(struct http_server *s, struct bufferevent *socket, struct bufferevent *inner,
+    struct evhtp_connection *connection, const struct sockaddr *peer)
+{
+    struct door *d = MEM_NEW(struct door);
+
+    d->server = s;
+    d->socket = socket;
+    d->inner = inner;
+    d->connection = connection;
+    d->method = HTTP_METHODS;
+    peer_read(d, peer);
+    d->timer = event_new(loop_base(s->loop), -1, 0, on_timer, d);
+    LIST_INSERT_HEAD(&s->doors, d, link);
+    s->connections++;
+    bufferevent_setcb(socket, on_readable, on_writable, on_event, d);
+    bufferevent_setwatermark(socket, EV_READ, 0, HELD_LIMIT);
+    bufferevent_enable(socket, EV_READ | EV_WRITE);
+    phase_set(d, READ_HEAD, s->config.idle_timeout_us);
+    return d;
+}
+
+static void door_close(struct door *d)
+{
+    struct http_server *s = d->server;
+    struct evhtp_connection *connection = d->connection;
+
+    d->connection = NULL; /* first: its hooks come back to us */
+    if (d->exchange) {
+        exchange_abandon(d->exchange);
+        exchange_unref(d->exchange);
+    }
+    if (connection)
+        engine_connection_free(connection);
+    bufferevent_free(d->inner);
+    bufferevent_free(d->socket);
+    event_free(d->timer);
+    LIST_REMOVE(d, link);
+    mem_free(d);
+    s->connections--;
+    fiber_signal_all(&s->changed);
+}
+
+void doors_close(struct http_server *s)
+{
+    while (!LIST_EMPTY(&s->doors))
+        door_close(LIST_FIRST(&s->doors));
+}
+
+static void door_drain(struct door *d)
+{
+    char byte;
+
+    if (d->phase != READ_HEAD || d->begun ||
+        evbuffer_get_length(bufferevent_get_input(d->socket)) > 0)
+        return;
+    /* A request that has arrived, but was not looked at yet, is served. */
+    if (recv(bufferevent_getfd(d->socket), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+        linger(d);
+}
+
+void doors_drain(struct http_server *s)
+{
+    struct door *d;
+
+    LIST_FOREACH (d, &s->doors, link)
+        door_drain(d);
+}
