@@ -132,7 +132,7 @@ void engine_init(struct http_server *s)
     s->accept_pause = event_new(base, -1, 0, on_accept_again, s);
     require(s->evhtp && s->accept_pause);
     evhtp_set_bev_flags(s->evhtp, BEV_OPT_CLOSE_ON_FREE);
-    evhtp_disable_100_continue(s->evhtp);
+    s->evhtp->flags &= (uint16_t)~EVHTP_FLAG_ENABLE_100_CONT;
     evhtp_set_gencb(s->evhtp, on_request, s);
     evhtp_set_post_accept_cb(s->evhtp, on_accepted, s);
 }

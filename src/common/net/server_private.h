@@ -22,7 +22,7 @@ struct evhtp_request;
 struct event;
 struct sockaddr;
 
-#define HTTP_DATE_SIZE 32
+#define HTTP_DATE_SIZE 80 /* the compiler does not know how many digits a year has */
 
 struct http_server {
     struct http_server_config config;

@@ -152,13 +152,21 @@ static void rig_run(struct rig *rig, void (*client)(struct rig *rig))
 
 /* ---- for the client's thread ----------------------------------------------------------------- */
 
+PRINTF(3, 4)
+static void note(int line, const char *what, const char *fmt, ...)
+{
+    int n = snprintf(rig_now->failure, sizeof(rig_now->failure), "%d: %s:", line, what);
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(rig_now->failure + n, sizeof(rig_now->failure) - (size_t)n, fmt, args);
+    va_end(args);
+}
+
 #define CHECK(cond, ...)                                                                           \
     do {                                                                                           \
         if (!(cond)) {                                                                             \
-            int n_ =                                                                               \
-                snprintf(rig_now->failure, sizeof(rig_now->failure), "%d: %s: ", __LINE__, #cond); \
-            snprintf(                                                                              \
-                rig_now->failure + n_, sizeof(rig_now->failure) - (size_t)n_, "" __VA_ARGS__);     \
+            note(__LINE__, #cond, " " __VA_ARGS__);                                                \
             return;                                                                                \
         }                                                                                          \
     } while (0)
@@ -427,8 +435,7 @@ static void check_raw(struct rig *rig, const struct raw_request *r, size_t split
     CHECK(read_answer(fd, head_only, &a), "%s, split at %zu", r->name, split);
     if (a.status == 100)
         CHECK(read_answer(fd, head_only, &a), "%s, split at %zu: after 100", r->name, split);
-    CHECK(a.status == (r->status ? r->status : 200), "%s, split at %zu: %d", r->name, split,
-        a.status);
+    CHECK(a.status == (r->status ? r->status : 200), "%s, at %zu: %d", r->name, split, a.status);
     if (r->status) {
         CHECK(has(&a, "Connection: close\r\n"), "%s: %s", r->name, a.head);
         CHECK(has(&a, "application/problem+json\r\n"), "%s: %s", r->name, a.head);
@@ -979,7 +986,8 @@ static void client_full(struct rig *rig)
     CHECK(has(&a, "Retry-After: 1\r\n"), "%s", a.head);
     CHECK(strstr(a.body, "\"code\":\"service_unavailable\""), "%s", a.body);
     loop_post(rig->loop, post_go, rig);
-    rig_sync(rig);
+    while (fiber_live(rig->loop) > 0)
+        rig_sync(rig);
     send_text(fd, "GET / HTTP/1.1\r\n" HOST "\r\n");
     CHECK(read_answer(fd, false, &a) && a.status == 200, "%d", a.status);
     free(a.body);
