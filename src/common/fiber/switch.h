@@ -4,7 +4,9 @@
 
 #include <stddef.h>
 
-#if (defined(__x86_64__) && !defined(__ILP32__)) || (defined(__aarch64__) && !defined(__ILP32__))
+/* -DSWITCH_UCONTEXT takes the portable way on every processor, to test it. */
+#if !defined(SWITCH_UCONTEXT) && !defined(__ILP32__) &&                                            \
+    (defined(__x86_64__) || defined(__aarch64__))
 #define SWITCH_ASSEMBLY 1
 #else
 #define SWITCH_ASSEMBLY 0
