@@ -373,8 +373,8 @@ static void on_reply(redisAsyncContext *c, void *data, void *user)
 }
 
 /* Sends and waits. `*ret_command` belongs to the caller when 0 comes back, else to nobody. */
-static int redis_ask(
-    struct redis *r, int argc, const char **argv, const size_t *lens, struct command **ret_command)
+static int redis_ask(struct redis *r, int argc, const char **argv, const size_t *lens,
+    struct command **ret_command) PARKS
 {
     if (r->state != REDIS_READY) {
         error_note("redis is away");
@@ -406,8 +406,8 @@ static int redis_ask(
 }
 
 /* As redis_ask(), with an error reply turned into a code. */
-static int redis_do(
-    struct redis *r, int argc, const char **argv, const size_t *lens, struct command *ret_reply)
+static int redis_do(struct redis *r, int argc, const char **argv, const size_t *lens,
+    struct command *ret_reply) PARKS
 {
     struct command *m = NULL;
     int e = redis_ask(r, argc, argv, lens, &m);
@@ -470,7 +470,7 @@ static bool reply_is_no_script(const struct command *m)
 /* By the script's digest; with its text when the server does not know it (any more). EVAL makes it
  * known again, so this costs one round trip a restart. */
 static int redis_run_bucket(struct redis *r, const char *key, const char *capacity,
-    const char *per_minute, struct command *ret_reply)
+    const char *per_minute, struct command *ret_reply) PARKS
 {
     const char *argv[] = {"EVALSHA", r->bucket_sha, "1", key, capacity, per_minute};
     size_t lens[] = {7, strlen(argv[1]), 1, strlen(key), strlen(capacity), strlen(per_minute)};

@@ -185,7 +185,7 @@ static void peer_record(struct http_peer *p, enum breaker_pass pass, enum breake
 
 /* Holding a place. */
 static int attempt_run(struct http_peer *p, const struct http_call *call,
-    struct http_answer *ret_answer, struct attempt *a)
+    struct http_answer *ret_answer, struct attempt *a) PARKS
 {
     int64_t now = clock_mono_us();
     if (fiber_deadline() <= now) {
@@ -212,7 +212,7 @@ static int attempt_run(struct http_peer *p, const struct http_call *call,
 }
 
 static int attempt_make(struct http_peer *p, const struct http_call *call,
-    struct http_answer *ret_answer, struct attempt *a)
+    struct http_answer *ret_answer, struct attempt *a) PARKS
 {
     *a = (struct attempt){0};
     if (peer_is_shut(p)) { /* also while others wait for a place */

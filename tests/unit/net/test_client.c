@@ -847,3 +847,21 @@ Test(client, other_protocols__are_refused)
 {
     world_play(by_path, (struct http_peer_config){.base_url = "file://"}, expect_protocol);
 }
+
+static void expect_name(struct world *w)
+{
+    struct http_peer_config config = {.name = "named", .timeout_us = 3000 * MS};
+    char url[64];
+    struct http_answer a;
+    snprintf(url, sizeof(url), "http://localhost:%d/", w->server->port);
+    config.base_url = url;
+    struct http_peer *named = http_peer_new(w->client, &config);
+    struct http_call call = {.method = HTTP_GET, .path = "/ok"};
+    cr_assert_eq(http_call(named, &call, &a), 0, "%s", error_text());
+    cr_assert(body_is(&a, "ok"));
+    http_peer_free(named);
+}
+Test(client, host_name__is_resolved)
+{
+    world_play(by_path, (struct http_peer_config){0}, expect_name);
+}
