@@ -1,0 +1,213 @@
+#pragma once
+
+/* The cart service: carts of users and guests, and the checkout saga that turns a cart into an
+ * order through auth, payment, seller and order. */
+
+#include "common/app/service.h"
+#include "common/base/uuid.h"
+#include "common/contract/events.h"
+
+enum cart_outcome {
+    CART_OUTCOME_BASE_ = OUTCOME_SERVICE_BASE,
+#define OUTCOME(name, status, code, title) CART_##name,
+#include "cart/outcomes.def"
+#undef OUTCOME
+};
+
+#define CART_LINES_LIMIT    100
+#define CART_QUANTITY_LIMIT 999
+
+/* ---- tables.c ---- */
+
+struct cart_item {
+    const char *sku, *name, *seller_id;
+    int64_t quantity;
+    struct money unit_price, line_total;
+};
+extern const struct table cart_item_table;
+
+struct cart {
+    const char *id, *user_id;
+    struct list items; /* struct cart_item */
+    int64_t version, updated_at;
+    struct money total;     /* computed */
+    const char *cart_token; /* only in the answer that makes a guest cart */
+};
+extern const struct table cart_table;     /* the answer */
+extern const struct table cart_row_table; /* the row */
+
+struct item_body {
+    const char *sku;
+    int64_t quantity;
+};
+extern const struct table item_body_table;
+
+struct quantity_body {
+    int64_t quantity;
+};
+extern const struct table quantity_body_table;
+
+struct sku_params {
+    const char *sku;
+};
+extern const struct table sku_params_table;
+
+struct merge_body {
+    const char *cart_token, *policy;
+    bool dry_run;
+};
+extern const struct table merge_body_table;
+
+struct address {
+    const char *name, *line1, *line2, *city, *region, *postal_code, *country;
+};
+extern const struct table address_table;
+
+struct checkout_body {
+    const char *payment_method_id, *address_id;
+    struct address *shipping_address;
+    struct money expected_total;
+};
+extern const struct table checkout_body_table;
+
+struct checkout_step {
+    const char *step, *outcome, *downstream_id;
+    int64_t attempt, duration_us, at;
+};
+extern const struct table checkout_step_table;
+
+/* The saga's row. */
+struct checkout {
+    const char *id, *user_id, *cart_id, *fingerprint;
+    int64_t attempt;
+    const char *order_id, *state;
+    struct list items; /* struct order_item */
+    struct money total;
+    const char *outcome, *detail, *extensions, *response;
+    bool kept, leased;
+    int64_t created_at, finished_at;
+};
+extern const struct table checkout_table;
+
+struct receipt {
+    const char *checkout_id, *order_id, *status;
+    struct money total;
+    const char *outcome, *detail;
+    struct list steps; /* struct checkout_step */
+    int64_t created_at, finished_at;
+};
+extern const struct table receipt_table;
+
+struct checkout_params {
+    const char *checkout_id;
+};
+extern const struct table checkout_params_table;
+
+struct checkout_answer {
+    const char *order_id, *checkout_id, *status;
+    struct money total;
+    struct list items; /* struct order_item */
+};
+extern const struct table checkout_answer_table;
+
+/* A price as the seller service tells it. */
+struct price {
+    const char *sku, *name, *seller_id, *status;
+    struct money price;
+    int64_t available;
+};
+extern const struct table price_table;
+
+/* ---- rules.c ---- */
+
+/* Totals of the lines and of the cart; -EINVAL mixed currencies, -ERANGE overflow. */
+int cart_compute(struct cart *c);
+/* The lines of `cart` as order items. */
+struct list cart_order_items(struct arena *a, const struct cart *c);
+/* Compares what the cart promised with what the seller asks now: true when some price rose. `items`
+ * take the new prices. */
+bool cart_prices_rose(struct list items, struct list current);
+int cart_items_total(struct list items, struct money *ret_total);
+/* sum | max | keep_user | keep_guest; 0 = the line is not kept. */
+int64_t cart_merged_quantity(const char *policy, int64_t user_quantity, int64_t guest_quantity);
+
+/* ---- store.c ---- */
+
+extern const struct pg_statement cart_statements[];
+extern const size_t cart_statements_count;
+
+/* Who a cart belongs to: exactly one of the two. */
+struct cart_owner {
+    const char *user_id, *token_hash;
+};
+int store_cart_open(struct pg_tx *tx, struct cart_owner owner, struct cart **ret_cart)
+    PARKS; /* makes it, locks it */
+int store_cart_find(struct cart_owner owner, struct cart **ret_cart)
+    PARKS; /* NULL when there is none */
+int store_cart_make(struct cart_owner owner, struct cart **ret_cart) PARKS;
+int store_cart_touch(struct pg_tx *tx, const char *cart_id);  /* version + 1, queued */
+int store_cart_delete(struct pg_tx *tx, const char *cart_id); /* queued */
+int store_cart_ordered(struct pg_tx *tx, const char *user_id, int64_t at_us); /* queued */
+int store_item_put(
+    struct pg_tx *tx, const char *cart_id, const struct price *p, int64_t quantity); /* queued */
+int store_item_delete(struct pg_tx *tx, const char *cart_id, const char *sku);       /* queued */
+int store_items_clear(struct pg_tx *tx, const char *cart_id);                        /* queued */
+int store_items_take_out(struct pg_tx *tx, const struct checkout *c); /* what was ordered, queued */
+int store_items_reprice(struct pg_tx *tx, const struct checkout *c, struct list items); /* queued */
+
+int store_checkout_insert(
+    struct pg_tx *tx, const struct checkout *c, const char *key, bool *ret_inserted) PARKS;
+int store_checkout_by_key(const char *user_id, const char *key, struct checkout **ret_checkout)
+    PARKS;
+int store_checkout_find(const char *id, const char *user_id, struct checkout **ret_checkout) PARKS;
+/* A failed checkout whose answer was not kept runs again under its key, with a fresh order id;
+ * false when it lost the race. */
+int store_checkout_again(struct pg_tx *tx, const struct checkout *c, bool *ret_again) PARKS;
+/* Ends or changes the saga if it is still ours (same attempt, still live); false when it is not. */
+int store_checkout_set(struct pg_tx *tx, const struct checkout *c, const char *state,
+    int64_t lease_us, bool *ret_ours) PARKS;
+int store_checkout_overdue(struct list *ret_checkouts) PARKS; /* leases them to the caller */
+int store_step_add(
+    struct pg_tx *tx, const struct checkout *c, const struct checkout_step *s); /* queued */
+int store_steps(const char *checkout_id, struct list *ret_steps) PARKS;
+
+/* ---- prices.c ---- */
+
+/* The seller's present price, at most PRICE_CACHE_S old. 0; CART_PRODUCT_UNAVAILABLE; negative. */
+int price_get(struct request *req, const char *sku, struct price *ret_price) PARKS;
+void price_forget(const char *sku);
+
+/* ---- saga.c ---- */
+
+struct saga; /* one run of the chain, in the request's or the recovery's fiber */
+struct saga_input {
+    struct checkout *checkout;
+    const struct checkout_body *body;
+    struct span token; /* the shopper's */
+    const char *email, *name;
+};
+/* Runs the chain. 0: completed, `checkout->response` is the answer; else the outcome to refuse with
+ * (already undone or handed to recovery). */
+int saga_run(struct request *req, const struct saga_input *input) PARKS;
+int saga_recover(void) PARKS; /* the background task */
+
+/* ---- events.c ---- */
+
+extern const struct consumer_row cart_consumers[];
+extern const size_t cart_consumers_count;
+
+/* ---- routes.c, handlers.c, checkout.c ---- */
+
+extern const struct route cart_routes[];
+extern const size_t cart_routes_count;
+extern const struct outcome_row cart_outcomes[];
+extern const size_t cart_outcomes_count;
+
+int get_cart(struct request *req);
+int post_item(struct request *req);
+int put_item(struct request *req);
+int delete_item(struct request *req);
+int delete_cart(struct request *req);
+int post_merge(struct request *req);
+int post_checkout(struct request *req);
+int get_checkout(struct request *req);

@@ -1,0 +1,198 @@
+/* The checkout route: claims the saga's row under the request's Idempotency-Key, runs the saga,
+ * answers. */
+
+#include "cart/cart.h"
+
+/* ---- repeats ---- */
+
+/* The enum value of a code stored as text. */
+static int outcome_of_code(const char *code)
+{
+    for (size_t i = 0; i < cart_outcomes_count; i++)
+        if (strcmp(cart_outcomes[i].code, code) == 0)
+            return cart_outcomes[i].outcome;
+    return strcmp(code, "unauthenticated") == 0 ? OUTCOME_UNAUTHENTICATED : OUTCOME_UNAVAILABLE;
+}
+
+static int replay_refusal(struct request *req, const struct checkout *c)
+{
+    if (c->extensions)
+        buf_put_text(&req->extensions, c->extensions);
+    return refuse(req, outcome_of_code(c->outcome), "%s", c->detail ? c->detail : "");
+}
+
+static int reply_completed(struct request *req, const struct checkout *c)
+{
+    reply_header(req, "Location", arena_printf(req->arena, "/api/v1/orders/%s", c->order_id));
+    return reply_text(req, 201, NULL, span_of(c->response));
+}
+
+static int refuse_running(struct request *req, const struct checkout *c)
+{
+    refuse_retry_after(req, 1);
+    return refuse(req, OUTCOME_KEY_IN_USE, "Checkout %s is still running", c->id);
+}
+
+/* What an earlier request with this key has done. 0 with `*ret_again` when it may run again under
+ * its key. */
+static int answer_repeat(struct request *req, const struct checkout *c, bool *ret_again)
+{
+    *ret_again = false;
+    if (strcmp(c->fingerprint, req->fingerprint) != 0)
+        return refuse(req, OUTCOME_KEY_REUSED, "The first request with this key had another body");
+    if (strcmp(c->state, "running") == 0 || strcmp(c->state, "compensating") == 0)
+        return refuse_running(req, c);
+    if (strcmp(c->state, "failed") == 0 && !c->kept)
+        return *ret_again = true, 0;
+    reply_header(req, "Idempotent-Replayed", "true");
+    return strcmp(c->state, "completed") == 0 ? reply_completed(req, c) : replay_refusal(req, c);
+}
+
+/* ---- the address ---- */
+
+static int resolve_address(struct request *req, struct checkout_body *body)
+{
+    if (body->shipping_address || !body->address_id)
+        return 0;
+    struct address *address = arena_alloc(req->arena, sizeof(*address));
+    struct peer_answer answer;
+    int r = peer_call(&(struct peer_call){.peer = "auth",
+                          .method = HTTP_GET,
+                          .path = arena_printf(req->arena, "/internal/v1/users/%s/addresses/%s",
+                              req->caller.user_id, body->address_id),
+                          .answer_table = &address_table,
+                          .answer = address,
+                          .idempotent = true},
+        &answer);
+    if (r == 0 && answer.status == 404)
+        return refuse(req, CART_ADDRESS_UNKNOWN, "You have no address %s", body->address_id);
+    if (r < 0 || answer.status != 200) {
+        refuse_retry_after(req, 1);
+        return refuse(req, CART_LOGIN_UNAVAILABLE, "Your addresses can't be read right now");
+    }
+    body->shipping_address = address;
+    return 0;
+}
+
+/* ---- the claim ---- */
+
+static const char *fresh_id(struct request *req)
+{
+    char *id = arena_alloc(req->arena, UUID_TEXT_SIZE);
+    uuid_make(id);
+    return id;
+}
+
+static int check_expected(
+    struct request *req, const struct checkout_body *body, const struct cart *cart)
+{
+    const struct money *want = &body->expected_total;
+    if (!*want->currency ||
+        (want->amount == cart->total.amount && money_same_currency(want, &cart->total)))
+        return 0;
+    struct json_writer w = refuse_extra(req);
+    json_put_money(&w, "total", &cart->total);
+    return refuse(req, CART_TOTAL_CHANGED, "The total is %lld, not %lld",
+        (long long)cart->total.amount, (long long)want->amount);
+}
+
+/* Commits the saga's row. 0 with the checkout; 0 with NULL when another request has the key. */
+static int claim(struct request *req, const struct checkout_body *body, struct checkout *again,
+    struct checkout **ret_checkout)
+{
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    struct cart *cart;
+    bool claimed = false;
+    struct checkout *c = arena_alloc(req->arena, sizeof(*c));
+    TRY(pg_begin(app()->pg, &tx));
+    TRY(store_cart_open(tx, (struct cart_owner){.user_id = req->caller.user_id}, &cart));
+    if (cart->items.len > 0) {
+        TRY(cart_compute(cart));
+        TRY(check_expected(req, body, cart));
+    }
+    *c = (struct checkout){.id = again ? again->id : fresh_id(req),
+        .user_id = req->caller.user_id,
+        .cart_id = cart->id,
+        .fingerprint = req->fingerprint,
+        .attempt = again ? again->attempt + 1 : 1,
+        .order_id = fresh_id(req),
+        .state = "running",
+        .items = cart_order_items(req->arena, cart),
+        .total = cart->total};
+    if (cart->items.len == 0)
+        return refuse(req, CART_CART_EMPTY, "Put something into the cart first");
+    int r = again ? store_checkout_again(tx, c, &claimed)
+                  : store_checkout_insert(tx, c, req->idempotency_key, &claimed);
+    if (r == PG_UNIQUE) { /* checkouts_one_live_per_cart */
+        refuse_retry_after(req, 1);
+        return refuse(req, CART_CHECKOUT_IN_PROGRESS, "Wait for the first one to end");
+    }
+    TRY(r);
+    TRY(pg_commit(tx));
+    FAULT("checkout_after_claim");
+    *ret_checkout = claimed ? c : NULL;
+    return 0;
+}
+
+/* The row of the key is looked up first only after a conflict: the usual request is the first one.
+ * An empty cart is also what a repeat of a completed checkout sees. */
+static int claim_or_repeat(
+    struct request *req, const struct checkout_body *body, struct checkout **ret_checkout)
+{
+    struct checkout *earlier = NULL;
+    bool again = false;
+    *ret_checkout = NULL;
+    TRY(store_checkout_by_key(req->caller.user_id, req->idempotency_key, &earlier));
+    if (earlier) {
+        TRY(answer_repeat(req, earlier, &again));
+        if (!again)
+            return 0;
+    }
+    TRY(claim(req, body, again ? earlier : NULL, ret_checkout));
+    if (*ret_checkout)
+        return 0;
+    TRY(store_checkout_by_key(req->caller.user_id, req->idempotency_key, &earlier));
+    if (!earlier)
+        return ERR(ERR_RETRY);
+    TRY(answer_repeat(req, earlier, &again));
+    return again ? refuse_running(req, earlier) : 0;
+}
+
+int post_checkout(struct request *req)
+{
+    struct checkout_body body = *(const struct checkout_body *)req->body;
+    struct checkout *c;
+    TRY(resolve_address(req, &body));
+    TRY(claim_or_repeat(req, &body, &c));
+    if (req->replied)
+        return 0;
+    TRY(saga_run(req, &(struct saga_input){.checkout = c,
+                          .body = &body,
+                          .token = req->caller.token,
+                          .email = req->caller.email,
+                          .name = req->caller.name}));
+    return reply_completed(req, c);
+}
+
+/* ---- the receipt ---- */
+
+int get_checkout(struct request *req)
+{
+    const struct checkout_params *params = req->params;
+    struct checkout *c;
+    struct list steps;
+    TRY(store_checkout_find(params->checkout_id, req->caller.user_id, &c));
+    if (!c)
+        return refuse(req, OUTCOME_NOT_FOUND, "You have no checkout %s", params->checkout_id);
+    TRY(store_steps(c->id, &steps));
+    return reply(req, 200, &receipt_table,
+        &(struct receipt){.checkout_id = c->id,
+            .order_id = strcmp(c->state, "completed") == 0 ? c->order_id : NULL,
+            .status = c->state,
+            .total = c->total,
+            .outcome = c->outcome,
+            .detail = c->detail,
+            .steps = steps,
+            .created_at = c->created_at,
+            .finished_at = c->finished_at});
+}

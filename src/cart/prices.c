@@ -1,0 +1,99 @@
+/* Prices of the seller service, cached for a few seconds in this process: browsing a cart does not
+ * ask the seller at each click. A stale price costs nothing: the hold of the checkout tells the
+ * present one, and a rise asks for consent. */
+
+#include <stdio.h>
+#include <uthash.h>
+
+#include "cart/cart.h"
+#include "common/base/mem.h"
+
+#define CACHE_LIMIT 10000
+
+struct cached_price {
+    char sku[65];
+    struct arena *arena;
+    struct price price;
+    int64_t until_us;
+    UT_hash_handle hh;
+};
+static struct cached_price *cache;
+
+struct price_page {
+    struct list data;
+};
+static const struct field price_page_fields[] = {
+    FIELD_LIST(struct price_page, data, "data", price_table, .required = true, .max = 100),
+};
+static const struct table price_page_table =
+    TABLE("PricePage", struct price_page, price_page_fields);
+
+static void cached_free(struct cached_price *c)
+{
+    HASH_DEL(cache, c);
+    arena_free(c->arena);
+    mem_free(c);
+}
+
+static struct cached_price *cache_find(const char *sku)
+{
+    struct cached_price *c = NULL;
+    HASH_FIND_STR(cache, sku, c);
+    return c;
+}
+
+void price_forget(const char *sku)
+{
+    struct cached_price *c = cache_find(sku);
+    if (c)
+        cached_free(c);
+}
+
+static struct price price_copy(struct arena *a, const struct price *from)
+{
+    struct price p = *from;
+    p.sku = arena_strdup(a, from->sku);
+    p.name = arena_strdup(a, from->name);
+    p.seller_id = arena_strdup(a, from->seller_id);
+    p.status = arena_strdup(a, from->status);
+    return p;
+}
+
+static void cache_put(const struct price *p)
+{
+    price_forget(p->sku);
+    if (HASH_COUNT(cache) >= CACHE_LIMIT)
+        cached_free(cache); /* the oldest */
+    struct cached_price *c = MEM_NEW(struct cached_price);
+    snprintf(c->sku, sizeof(c->sku), "%s", p->sku);
+    c->arena = arena_new();
+    c->price = price_copy(c->arena, p);
+    c->until_us = clock_mono_us() + config_i64("PRICE_CACHE_S") * USEC_PER_SEC;
+    HASH_ADD_STR(cache, sku, c);
+}
+
+int price_get(struct request *req, const char *sku, struct price *ret_price)
+{
+    struct cached_price *c = cache_find(sku);
+    if (c && c->until_us > clock_mono_us())
+        return *ret_price = price_copy(req->arena, &c->price), 0;
+    struct price_page page;
+    struct peer_answer answer;
+    TRY(peer_call(&(struct peer_call){.peer = "seller",
+                      .method = HTTP_GET,
+                      .path = arena_printf(req->arena, "/internal/v1/prices?sku=%s", sku),
+                      .answer_table = &price_page_table,
+                      .answer = &page,
+                      .idempotent = true},
+        &answer));
+    if (answer.status != 200) {
+        error_note("seller answered a price with %d", answer.status);
+        return ERR(ERR_UNAVAILABLE);
+    }
+    const struct price *p = page.data.len ? LIST_AT(page.data, struct price, 0) : NULL;
+    if (!p || (p->status && strcmp(p->status, "active") != 0))
+        return refuse(req, CART_PRODUCT_UNAVAILABLE, "%s can't be bought", sku);
+    cache_put(p);
+    *ret_price = *p;
+    return 0;
+}
