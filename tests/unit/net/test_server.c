@@ -28,6 +28,7 @@ struct rig {
     char failure[512];
     sem_t reached;          /* posted by the loop, and by handlers that are about to park */
     struct fiber_signal go; /* what /wait waits for */
+    struct latch room;      /* what the fillers of the fiber limit wait for */
     int park_result;
     unsigned handled, refused, ended;
     int refused_status;
@@ -957,7 +958,7 @@ static void idle_fiber(void *arg)
 {
     struct rig *rig = arg;
 
-    fiber_signal_wait(&rig->go, "go", USEC_NEVER);
+    latch_wait(&rig->room, "room", USEC_NEVER, NULL);
 }
 
 static void post_fill(void *arg)
@@ -967,6 +968,11 @@ static void post_fill(void *arg)
     while (fiber_spawn(rig->loop, "filler", idle_fiber, rig, NULL) == 0)
         ;
     sem_post(&rig->reached);
+}
+
+static void post_room(void *arg)
+{
+    latch_set(&((struct rig *)arg)->room, 0);
 }
 
 static void post_go(void *arg)
@@ -985,7 +991,7 @@ static void client_full(struct rig *rig)
     CHECK(read_answer(fd, false, &a) && a.status == 503, "%d", a.status);
     CHECK(has(&a, "Retry-After: 1\r\n"), "%s", a.head);
     CHECK(strstr(a.body, "\"code\":\"service_unavailable\""), "%s", a.body);
-    loop_post(rig->loop, post_go, rig);
+    loop_post(rig->loop, post_room, rig);
     while (fiber_live(rig->loop) > 0)
         rig_sync(rig);
     send_text(fd, "GET / HTTP/1.1\r\n" HOST "\r\n");
