@@ -34,30 +34,43 @@ const struct bus_header *bus_header_get(const struct bus_message *m, const char 
 
 struct bus;
 struct bus_config {
-    const char *url;                  /* amqp://user:pass@host:port/vhost */
+    const char *url;                  /* amqp://user:pass@host:port/vhost; no amqps */
     const char *name;                 /* connection name in the UI: "souk-order" */
     unsigned heartbeat_s;             /* default 10 */
     unsigned publish_window_messages; /* unconfirmed, default 256 */
     unsigned publish_window_bytes;    /* default 256 KiB */
 };
-/* Starts the thread; connects with jittered back-off for ever. */
+/* Starts the thread; connects with jittered back-off for ever. NULL: `url` is no AMQP url. */
 struct bus *bus_new(struct loop *l, const struct bus_config *config);
-void bus_free(struct bus *b); /* closes both connections politely within 2 s */
+/* NULL ok. Closes both connections politely; takes the calling thread up to 2 s (unless a host name
+ * is just being looked up). No fiber may be in bus_publish and no batch may run any more. */
+void bus_free(struct bus *b);
 
 struct bus_state {
     bool publish_connected, consume_connected;
-    bool blocked; /* connection.blocked from the broker */
-    const char *blocked_reason;
+    bool blocked;               /* connection.blocked from the broker */
+    const char *blocked_reason; /* "" when not blocked; until the next bus_state */
     uint64_t published, confirmed, returned, nacked, delivered, reconnects;
-    int64_t last_error_us; /* monotonic, 0: never */
+    int64_t last_error_us; /* of a connection; monotonic, 0: never */
 };
 struct bus_state bus_state(const struct bus *b);
 
-/* Publishes `count` messages (persistent, mandatory, user_id = the connection's user) and waits for
- * each one's confirm. `results[i]`: 0 confirmed and routed; BUS_RETURNED (unroutable); BUS_NACKED;
- * negative: unknown, publish it again. Returns 0 when every message has a result, or the first
- * negative result. Messages may be more than the window: it slides. All memory of `messages` is
- * only read until the function returns. */
+/* Publishes `count` messages (persistent, mandatory, user_id = the connection's user, content_type
+ * application/json unless given) and waits for each one's confirm. `results[i]`:
+ *   0             confirmed and routed
+ *   BUS_RETURNED  confirmed, but no queue wants it
+ *   BUS_NACKED    the broker could not take it (a full or broken queue): again, later
+ *   ERR_UNKNOWN   sent, and the connection went before the confirm came: publish it again
+ *   ERR_TIMEOUT, ERR_CANCELED  the wait ended first; it may still be published
+ *   ERR_PROTOCOL  the broker closed the channel because of this message (no right to publish it, no
+ *                 such exchange): again is useless before somebody mends that. With several
+ *                 messages under way it is named only when they are published again.
+ *   ERR_INVALID, -EMSGSIZE  a name over 255 bytes, a header text over 4 KiB, more than 24 headers;
+ *                 a body over BUS_BODY_LIMIT or headers over 32 KiB together
+ * Returns 0 when every message has a result that is not negative, or the first negative one.
+ * Messages may be more than the window: it slides. `messages` is only read until the function
+ * returns. The broker's own headers (x-death, x-first-death-*, x-delivery-count) are never sent, so
+ * a delivery may be published again as it is. */
 enum { BUS_RETURNED = 1, BUS_NACKED = 2 };
 int bus_publish(struct bus *b, const struct bus_message *messages, size_t count, int *results,
     int64_t deadline_us) PARKS;
@@ -66,7 +79,10 @@ int bus_publish(struct bus *b, const struct bus_message *messages, size_t count,
  * there, without waiting to fill up. Deliveries of one queue are never handled by two fibers at
  * once (order is kept). It must settle each delivery by bus_ack / bus_requeue before it returns;
  * unsettled ones are requeued. Deliveries live in the fiber's arena. After a reconnect the tags of
- * the old channel are void: bus_ack on them is a no-op, the broker redelivers. */
+ * the old channel are void: bus_ack on them is a no-op, the broker redelivers. A delivery with
+ * delivery_count >= 2 comes alone. Of the headers the flat ones arrive (text, cut at 4 KiB, and
+ * whole numbers), at most BUS_HEADERS_LIMIT; a body over BUS_BODY_LIMIT is dead-lettered. A queue
+ * that does not exist is asked for again with back-off. */
 struct bus_consumer;
 typedef void (*bus_batch_fn)(void *ctx, struct bus_message *const *deliveries, size_t count);
 struct bus_consumer_config {
@@ -77,12 +93,14 @@ struct bus_consumer_config {
     void *ctx;
 };
 struct bus_consumer *bus_consume(
-    struct bus *b, const struct bus_consumer_config *config); /* one per bus */
+    struct bus *b, const struct bus_consumer_config *config); /* one per bus; freed with it */
+/* Only for deliveries of the batch that is running; `multiple`: and all of it before `tag`. */
 void bus_ack(struct bus_consumer *c, uint64_t tag, bool multiple);
 void bus_requeue(struct bus_consumer *c, uint64_t tag);
 /* Pause: cancels at the broker, keeps nothing prefetched; resume consumes again. For open breakers
  * and draining. */
 void bus_consumer_pause(struct bus_consumer *c);
 void bus_consumer_resume(struct bus_consumer *c);
-/* Stops consuming and waits until the running batch has ended and its acks are sent. */
+/* Stops consuming and waits until the running batch has ended and the broker has its acks. After
+ * ERR_TIMEOUT it may be called again. Not from within on_batch. */
 int bus_consumer_stop(struct bus_consumer *c, int64_t deadline_us) PARKS;
