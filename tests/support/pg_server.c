@@ -176,7 +176,8 @@ static int shared_port(const char *folder)
     return port;
 }
 
-int pg_server_port(void)
+/* Starts it when nobody has yet. */
+static int shared_start(void)
 {
     static int port;
     char folder[64], lock[80];
@@ -246,7 +247,7 @@ const char *pg_server_url(void)
         snprintf(admin_url, sizeof(admin_url), "%s", given);
     else
         snprintf(admin_url, sizeof(admin_url), "postgresql://souk@127.0.0.1:%d/postgres",
-            pg_server_port());
+            shared_start());
     snprintf(database, sizeof(database), "souk_test_%d", getpid());
     snprintf(sql, sizeof(sql), "CREATE DATABASE %s", database);
     exec_on(admin_url, sql);
@@ -261,6 +262,40 @@ const char *pg_server_url_with(const char *query)
     const char *url = pg_server_url();
 
     snprintf(text, sizeof(text), "%s%c%s", url, strchr(url, '?') ? '&' : '?', query);
+    return text;
+}
+
+/* Where host and port stand in the test's url. */
+static const char *url_place(size_t *ret_len)
+{
+    const char *begin = strstr(pg_server_url(), "://");
+    const char *user;
+
+    cr_assert(begin, "TEST_PG_URL must be of the form postgresql://…");
+    begin += 3;
+    user = memchr(begin, '@', strcspn(begin, "/?"));
+    begin = user ? user + 1 : begin;
+    *ret_len = strcspn(begin, "/?");
+    return begin;
+}
+
+int pg_server_port(void)
+{
+    size_t len;
+    const char *place = url_place(&len);
+    const char *colon = memchr(place, ':', len);
+
+    return colon ? atoi(colon + 1) : 5432;
+}
+
+const char *pg_server_url_at(int port)
+{
+    static char text[640];
+    size_t len;
+    const char *place = url_place(&len);
+
+    snprintf(text, sizeof(text), "%.*s127.0.0.1:%d%s", (int)(place - test_url), test_url, port,
+        place + len);
     return text;
 }
 

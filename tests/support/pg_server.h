@@ -12,8 +12,9 @@ const char *pg_server_url(void);
 /* As pg_server_url with more of a query, e.g. "application_name=x". In static storage. */
 const char *pg_server_url_with(const char *query);
 
-/* Port of the shared server. */
+/* The server's port, and the test's url with another port of this machine: for proxies. */
 int pg_server_port(void);
+const char *pg_server_url_at(int port);
 
 /* Runs SQL on the test's database over an own plain connection; the first value of the first row,
  * in static storage, or "". Fails the test on an error. */

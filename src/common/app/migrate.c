@@ -56,7 +56,7 @@ static bool version_known(const struct pg_result *applied, const char *version)
     return false;
 }
 
-static int read_applied(struct pg_pool *p, struct pg_result *ret_applied)
+static int read_applied(struct pg_pool *p, struct pg_result *ret_applied) PARKS
 {
     struct pg_result table;
 
@@ -89,7 +89,7 @@ static int check_list(const struct migration *list, size_t count)
 }
 
 /* 0 applied now, 1 by somebody else. */
-static int apply(struct pg_pool *p, const struct migration *m)
+static int apply(struct pg_pool *p, const struct migration *m) PARKS
 {
     struct buf sql CLEANUP(buf_deinit) = {0};
     struct span up;

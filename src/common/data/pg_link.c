@@ -378,7 +378,7 @@ static int64_t nearer(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static int wait_done(struct pg_link *l, bool decisive, int64_t deadline_us)
+static int wait_done(struct pg_link *l, bool decisive, int64_t deadline_us) PARKS
 {
     struct fiber_shield shield;
     int r;
@@ -392,7 +392,7 @@ static int wait_done(struct pg_link *l, bool decisive, int64_t deadline_us)
 }
 
 /* Waits until the steps under way are answered. */
-static int link_settle(struct pg_link *l, bool decisive, int64_t deadline_us)
+static int link_settle(struct pg_link *l, bool decisive, int64_t deadline_us) PARKS
 {
     int r = l->broken ? 0 : wait_done(l, decisive, deadline_us);
 
@@ -486,7 +486,7 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
     latch_set(arg, 0);
 }
 
-static int wait_ready(struct pg_link *l, short what, int64_t deadline_us)
+static int wait_ready(struct pg_link *l, short what, int64_t deadline_us) PARKS
 {
     struct latch ready = LATCH_INIT;
     struct event *ev = event_new(loop_base(l->loop), PQsocket(l->conn), what, on_ready, &ready);
@@ -517,7 +517,7 @@ static int connect_failed(struct pg_link *l)
     return ERR(ERR_UNAVAILABLE);
 }
 
-static int link_connect(struct pg_link *l, int64_t deadline_us)
+static int link_connect(struct pg_link *l, int64_t deadline_us) PARKS
 {
     const struct pg_target *t = l->target;
 

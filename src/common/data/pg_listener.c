@@ -44,7 +44,7 @@ static void on_channel(void *ctx)
 }
 
 /* One life of the connection. */
-static int listener_listen(struct pg_listener *ls)
+static int listener_listen(struct pg_listener *ls) PARKS
 {
     ls->lost = LATCH_INIT;
     TRY(pg_link_open(&ls->link, clock_mono_us() + CONNECT_TIMEOUT_US));
@@ -53,7 +53,7 @@ static int listener_listen(struct pg_listener *ls)
     return latch_wait(&ls->lost, "notifications of PostgreSQL", USEC_NEVER, NULL);
 }
 
-static void listener_run(void *arg)
+static void listener_run(void *arg) PARKS
 {
     struct pg_listener *ls = arg;
 

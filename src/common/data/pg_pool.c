@@ -146,7 +146,7 @@ static void pool_note_attempt(struct pg_pool *p, int r)
     }
 }
 
-static int pool_open(struct pg_pool *p, struct pg_link *l)
+static int pool_open(struct pg_pool *p, struct pg_link *l) PARKS
 {
     bool probing = p->down;
     int64_t started_us = clock_mono_us();

@@ -88,7 +88,7 @@ static int may_wait(void)
     return 0;
 }
 
-static int tx_wait(struct pg_tx *tx, bool decisive)
+static int tx_wait(struct pg_tx *tx, bool decisive) PARKS
 {
     int r = may_wait();
 
@@ -197,7 +197,7 @@ static bool only_reads(const struct pg_statement *s)
 }
 
 static int query_once(struct pg_pool *p, const struct pg_statement *s, struct pg_args args,
-    struct pg_result *ret_result)
+    struct pg_result *ret_result) PARKS
 {
     struct pg_link *l;
     int r;
@@ -214,7 +214,7 @@ static int query_once(struct pg_pool *p, const struct pg_statement *s, struct pg
     return r < 0 ? ERR(r) : r;
 }
 
-static int pause_before_retry(int attempt)
+static int pause_before_retry(int attempt) PARKS
 {
     int64_t span_us = (INT64_C(5) << attempt) * USEC_PER_MS;
 
@@ -235,6 +235,7 @@ int pg_query(struct pg_pool *p, const struct pg_statement *s, struct pg_args arg
 }
 
 static int transaction_once(struct pg_pool *p, int (*fn)(struct pg_tx *tx, void *arg), void *arg)
+    PARKS
 {
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
 
@@ -283,7 +284,7 @@ int pg_pool_check(struct pg_pool *p, int64_t deadline_us)
     return r < 0 ? ERR(r) : 0;
 }
 
-static int check_statement(struct pg_pool *p, struct pg_link *l, const struct pg_statement *s)
+static int check_statement(struct pg_pool *p, struct pg_link *l, const struct pg_statement *s) PARKS
 {
     int columns;
     int r = pg_link_describe(l, s, pg_pool_timeout_us(p), &columns);

@@ -5,7 +5,6 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
-#include <stdio.h>
 
 #include "common/base/mem.h"
 
@@ -165,9 +164,5 @@ void pg_proxy_stop(struct pg_proxy *p)
 
 const char *pg_proxy_url(const struct pg_proxy *p)
 {
-    static char url[256];
-
-    snprintf(url, sizeof(url), "postgresql://souk@127.0.0.1:%d%s", p->port,
-        strrchr(pg_server_url(), '/'));
-    return url;
+    return pg_server_url_at(p->port);
 }

@@ -1,5 +1,3 @@
-#include <stdio.h>
-
 #include "common/data/pg_link.h"
 #include "pg_test.h"
 
@@ -44,11 +42,12 @@ Test(pg_target, url__with_each_kind_of_host__never_leaves_a_name_to_libpq)
 
 PG_TEST(pg_target, name__in_capitals__is_resolved_beside_the_loop)
 {
-    char url[256];
+    const char *url = pg_server_url_at(pg_server_port());
+    const char *address = strstr(url, "127.0.0.1");
     struct pg_pool *p;
 
-    snprintf(url, sizeof(url), "postgresql://souk@LOCALHOST:%d%s", pg_server_port(),
-        strrchr(pg_server_url(), '/'));
+    url = arena_printf(
+        fiber_arena(), "%.*sLOCALHOST%s", (int)(address - url), url, address + strlen("127.0.0.1"));
     p = pg_test_pool((struct pg_pool_config){.url = url});
     OK(pg_query(p, &sql_backend, PG_NO_ARGS, NULL));
     pg_pool_free(p);
