@@ -249,6 +249,7 @@ const char *pg_server_url(void)
         snprintf(admin_url, sizeof(admin_url), "postgresql://souk@127.0.0.1:%d/postgres",
             shared_start());
     snprintf(database, sizeof(database), "souk_test_%d", getpid());
+    drop_database(); /* of an earlier process with our number that crashed */
     snprintf(sql, sizeof(sql), "CREATE DATABASE %s", database);
     exec_on(admin_url, sql);
     atexit(drop_database);
