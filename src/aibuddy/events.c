@@ -1,0 +1,41 @@
+/* What aibuddy hears. Every handler gives the same counts whatever the order and the number of
+ * deliveries. */
+
+#include "aibuddy/aibuddy.h"
+
+static int on_order_created(struct pg_tx *tx, const struct event *e)
+{
+    return store_order_created(tx, e->payload, e->timestamp_us);
+}
+
+static int on_order_cancelled(struct pg_tx *tx, const struct event *e)
+{
+    const struct order_event *order = e->payload;
+    return store_order_cancelled(tx, order->order_id);
+}
+
+static int on_product_updated(struct pg_tx *tx, const struct event *e)
+{
+    return store_item_told(tx, e->payload, e->timestamp_us);
+}
+
+static int on_user_registered(struct pg_tx *tx, const struct event *e)
+{
+    const struct user_event *user = e->payload;
+    return store_profile_add(tx, user->user_id);
+}
+
+static int on_user_deactivated(struct pg_tx *tx, const struct event *e)
+{
+    const struct user_event *user = e->payload;
+    return store_user_forget(tx, user->user_id);
+}
+
+const struct consumer_row aibuddy_consumers[] = {
+    {&EVENT_ORDER_CREATED, on_order_created, NULL},
+    {&EVENT_ORDER_CANCELLED, on_order_cancelled, NULL},
+    {&EVENT_PRODUCT_UPDATED, on_product_updated, NULL},
+    {&EVENT_USER_REGISTERED, on_user_registered, "user.created"},
+    {&EVENT_USER_DEACTIVATED, on_user_deactivated, NULL},
+};
+const size_t aibuddy_consumers_count = ARRAY_SIZE(aibuddy_consumers);

@@ -1,0 +1,17 @@
+#include "aibuddy/aibuddy.h"
+#include "aibuddy/migrations.h"
+
+int main(int argc, char **argv)
+{
+    const struct service service = {
+        .name = "aibuddy",
+        .doc = "Recommendations that give their reasons, learned from the events of the shop.",
+        SERVICE_TABLE(routes, aibuddy_routes),
+        .queue = "ai-events-queue",
+        SERVICE_TABLE(consumers, aibuddy_consumers),
+        SERVICE_TABLE(statements, aibuddy_statements),
+        SERVICE_TABLE(migrations, aibuddy_migrations),
+        .peers = (const char *const[]){"auth", NULL},
+    };
+    return service_main(&service, argc, argv);
+}
