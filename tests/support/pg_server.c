@@ -215,11 +215,14 @@ static const char *exec_on(const char *url, const char *sql)
 static char admin_url[256];
 static char database[48];
 
+static void on_notice(void *arg, const char *message) {}
+
 static void drop_database(void)
 {
     char sql[128];
     PGconn *conn = PQconnectdb(admin_url);
 
+    PQsetNoticeProcessor(conn, on_notice, NULL);
     snprintf(sql, sizeof(sql), "DROP DATABASE IF EXISTS %s WITH (FORCE)", database);
     PQclear(PQexec(conn, sql));
     PQfinish(conn);
