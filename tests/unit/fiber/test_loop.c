@@ -537,14 +537,14 @@ Test(fiber, watchdog__turn_within_its_limit__is_silent)
 
 FIBER(parking_longer_than_a_slow_turn)
 {
-    fiber_sleep(10 * MS);
+    fiber_sleep(200 * MS);
 }
 
 Test(fiber, watchdog__long_wait__is_not_a_slow_turn)
 {
     char text[4096];
 
-    capture_log(parking_longer_than_a_slow_turn, 5 * MS, text, sizeof text);
+    capture_log(parking_longer_than_a_slow_turn, 150 * MS, text, sizeof text);
     cr_assert_null(strstr(text, "slow turn"), "%s", text);
 }
 

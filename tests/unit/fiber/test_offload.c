@@ -188,7 +188,7 @@ Test(fiber, offload_run__cancelled_after_acceptance__waits_for_the_job)
 
 FIBER(offloading_under_a_deadline)
 {
-    int64_t outer = fiber_deadline_push(in_ms(2));
+    int64_t outer = fiber_deadline_push(in_ms(20));
 
     note("%s", outcome(offload_run(pool, "door", job_at_the_door, NULL)));
     note("%s", outcome(fiber_sleep(1 * MS)));
@@ -197,7 +197,7 @@ FIBER(offloading_under_a_deadline)
 
 FIBER(opening_late)
 {
-    fiber_sleep(6 * MS);
+    fiber_sleep(40 * MS);
     note("open");
     open_the_door();
 }

@@ -26,6 +26,13 @@ static PARKS void run_one_round(void)
     fiber_yield();
 }
 
+/* Stays in this turn until the deadline has passed, so that the loop learns of it only later. */
+static void outlast(const struct subject *s)
+{
+    while (clock_mono_us() <= s->deadline_us)
+        continue;
+}
+
 /* ---- wake ---- */
 
 FIBER(waking_with_a_result)
@@ -151,7 +158,7 @@ Test(fiber, wake__several__they_run_in_the_order_of_the_wakes)
 
 FIBER(parking_with_a_wake_by_deadline)
 {
-    struct subject s = {.deadline_us = in_ms(500)};
+    struct subject s = {.deadline_us = in_ms(5000)};
     int64_t began = clock_mono_us();
 
     s.fiber = start("s", parking_once, &s);
@@ -159,7 +166,7 @@ FIBER(parking_with_a_wake_by_deadline)
     cr_assert(fiber_wake(s.fiber, 3));
     cr_assert_eq(fiber_join(s.fiber, USEC_NEVER), 0);
     cr_assert_eq(s.result, 3);
-    cr_assert_lt(clock_mono_us() - began, 400 * MS);
+    cr_assert_lt(clock_mono_us() - began, 4000 * MS);
 }
 
 Test(fiber, wake__long_before_the_deadline__does_not_wait_for_it)
@@ -231,32 +238,32 @@ static void run_three(int64_t a, int64_t b, int64_t c)
 
 Test(fiber, park__deadlines_in_order__expire_in_order)
 {
-    run_three(3, 12, 21);
+    run_three(5, 25, 45);
     cr_assert_journal("a b c");
 }
 
 Test(fiber, park__deadlines_backward__expire_in_order_of_time)
 {
-    run_three(21, 12, 3);
+    run_three(45, 25, 5);
     cr_assert_journal("c b a");
 }
 
 Test(fiber, park__deadlines_mixed__expire_in_order_of_time)
 {
-    run_three(12, 21, 3);
+    run_three(25, 45, 5);
     cr_assert_journal("c a b");
 }
 
 Test(fiber, park__deadlines_mixed_otherwise__expire_in_order_of_time)
 {
-    run_three(12, 3, 21);
+    run_three(25, 5, 45);
     cr_assert_journal("b a c");
 }
 
 /* The alarm is set for the near deadline, which is then taken back: the far one must still ring. */
 FIBER(taking_the_near_one_back)
 {
-    struct subject near = {.deadline_us = in_ms(4)}, far = {.deadline_us = in_ms(15)};
+    struct subject near = {.deadline_us = in_ms(40)}, far = {.deadline_us = in_ms(60)};
 
     near.fiber = start("near", parking_once, &near);
     far.fiber = start("far", parking_once, &far);
@@ -316,12 +323,11 @@ Test(fiber, park__deadlines_that_never_expire__leave_nothing_behind)
 
 FIBER(waking_at_the_deadline)
 {
-    struct subject s = {.deadline_us = in_ms(3)};
+    struct subject s = {.deadline_us = in_ms(30)};
 
     s.fiber = start("s", parking_once, &s);
     run_one_round();
-    while (clock_mono_us() <= s.deadline_us) /* this turn is longer than the other's deadline */
-        continue;
+    outlast(&s);
     cr_assert(fiber_wake(s.fiber, 9));
     cr_assert_eq(fiber_join(s.fiber, USEC_NEVER), 0);
     cr_assert_eq(s.result, 9);
@@ -737,14 +743,16 @@ Test(fiber, shield_end__without_begin__is_refused_loudly, .signal = SIGABRT)
 
 enum cause { CAUSE_WAKE, CAUSE_CANCEL, CAUSE_DEADLINE, CAUSES };
 
-static PARKS void cause(enum cause c, struct subject *s)
+static PARKS void cause(enum cause c, struct subject *s, bool is_first)
 {
     if (c == CAUSE_WAKE)
         fiber_wake(s->fiber, 42);
     else if (c == CAUSE_CANCEL)
         fiber_cancel(s->fiber);
-    else /* park long enough for the loop to see it */
-        cr_assert_eq(fiber_sleep(5 * MS), 0);
+    else if (is_first)
+        cr_assert_eq(fiber_sleep(s->deadline_us - clock_mono_us() + 1 * MS), 0);
+    else
+        outlast(s);
 }
 
 static const int result_of[CAUSES] = {42, -ECANCELED, -ETIMEDOUT};
@@ -757,12 +765,12 @@ FIBER(causing_both)
 {
     const struct order *o = arg;
     bool expires = o->first == CAUSE_DEADLINE || o->second == CAUSE_DEADLINE;
-    struct subject s = {.deadline_us = expires ? in_ms(2) : USEC_NEVER};
+    struct subject s = {.deadline_us = expires ? in_ms(30) : USEC_NEVER};
 
     s.fiber = start("s", parking_once, &s);
     run_one_round();
-    cause(o->first, &s);
-    cause(o->second, &s);
+    cause(o->first, &s, true);
+    cause(o->second, &s, false);
     cr_assert_eq(fiber_join(s.fiber, USEC_NEVER), 0);
     cr_assert_eq(s.result, result_of[o->first], "%d then %d", o->first, o->second);
 }
