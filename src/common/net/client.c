@@ -40,7 +40,7 @@ enum {
 
 struct http_client {
     struct loop *loop;
-    struct wire *wire;
+    struct client_wire *wire;
     struct offload *mail; /* made with the first mail */
     unsigned peers;
 };
@@ -54,7 +54,7 @@ struct http_peer {
     struct breaker breaker;
     struct retry_budget budget;
     struct http_peer_stats stats;
-    struct wire_slot **idle; /* a stack with room for all places */
+    struct client_wire_slot **idle; /* a stack with room for all places */
     size_t idle_count;
 };
 
@@ -62,7 +62,7 @@ struct http_client *http_client_new(struct loop *l)
 {
     struct http_client *c = MEM_NEW(struct http_client);
     c->loop = l;
-    c->wire = wire_new(l);
+    c->wire = client_wire_new(l);
     return c;
 }
 
@@ -73,7 +73,7 @@ void http_client_free(struct http_client *c)
     assert(c->peers == 0);
     if (c->mail)
         offload_free(c->mail);
-    wire_free(c->wire);
+    client_wire_free(c->wire);
     mem_free(c);
 }
 
@@ -103,7 +103,7 @@ struct http_peer *http_peer_new(struct http_client *c, const struct http_peer_co
     semaphore_init(&p->places, places, waiting);
     breaker_init(&p->breaker, calls, open_us);
     retry_budget_init(&p->budget, share);
-    p->idle = mem_array(places, sizeof(struct wire_slot *));
+    p->idle = mem_array(places, sizeof(struct client_wire_slot *));
     c->peers++;
     return p;
 }
@@ -115,7 +115,7 @@ void http_peer_free(struct http_peer *p)
     assert(p->stats.in_flight == 0);
     p->client->peers--;
     while (p->idle_count > 0)
-        wire_slot_free(p->idle[--p->idle_count]);
+        client_wire_slot_free(p->idle[--p->idle_count]);
     mem_free(p->idle);
     mem_free(p->base_url);
     mem_free(p->name);
@@ -137,11 +137,11 @@ struct http_peer_stats http_peer_stats(const struct http_peer *p)
     return p->stats;
 }
 
-static struct wire_slot *peer_take_slot(struct http_peer *p)
+static struct client_wire_slot *peer_take_slot(struct http_peer *p)
 {
     if (p->idle_count > 0)
         return p->idle[--p->idle_count];
-    return wire_slot_new(p->client->wire, p->base_url, p->connect_timeout_us);
+    return client_wire_slot_new(p->client->wire, p->base_url, p->connect_timeout_us);
 }
 
 static bool peer_is_shut(const struct http_peer *p)
@@ -153,7 +153,7 @@ static bool peer_is_shut(const struct http_peer *p)
 
 struct attempt {
     bool tried; /* a place and a pass were had */
-    struct wire_outcome outcome;
+    struct client_wire_outcome outcome;
 };
 
 /* What an attempt says about the peer's health. A timeout of a caller that came with hardly any
@@ -201,10 +201,10 @@ static int attempt_run(struct http_peer *p, const struct http_call *call,
     int64_t deadline = now + p->timeout_us;
     if (fiber_deadline() < deadline)
         deadline = fiber_deadline();
-    struct wire_slot *slot = peer_take_slot(p);
+    struct client_wire_slot *slot = peer_take_slot(p);
     a->tried = true;
     p->stats.in_flight++;
-    int r = wire_run(slot, call, deadline, ret_answer, &a->outcome);
+    int r = client_wire_run(slot, call, deadline, ret_answer, &a->outcome);
     p->stats.in_flight--;
     p->idle[p->idle_count++] = slot;
     peer_record(p, pass, attempt_verdict(p, r, ret_answer, deadline - now));

@@ -14,9 +14,10 @@
  * The fiber prepares the slot's easy handle, adds it to the multi handle and parks on the slot's
  * latch. From then on everything happens on the loop: curl asks for sockets to be watched
  * (on_socket) and for one timer (on_timer); when one fires, curl_multi_socket_action() runs curl's
- * state machine, which calls back with head lines and body bytes; wire_drain() then takes finished
- * handles out and sets their latches. No fiber ever runs inside a curl callback, so a fiber that
- * gives up (deadline, cancel) may take its handle out at once; curl then closes that connection.
+ * state machine, which calls back with head lines and body bytes; client_wire_drain() then takes
+ * finished handles out and sets their latches. No fiber ever runs inside a curl callback, so a
+ * fiber that gives up (deadline, cancel) may take its handle out at once; curl then closes that
+ * connection.
  *
  * Was it sent? curl calls on_request() after the connection stands and before the first byte of a
  * request goes out. As long as it was not called, the peer surely has not seen the call. On a kept
@@ -35,7 +36,7 @@ enum {
     HEADERS_OUT_LIMIT = 64,
 };
 
-struct wire {
+struct client_wire {
     CURLM *multi;
     struct event_base *base;
     struct event timer;
@@ -44,12 +45,12 @@ struct wire {
 
 /* A socket that curl has asked us to watch. */
 struct watch {
-    struct wire *wire;
+    struct client_wire *wire;
     struct event event;
 };
 
-struct wire_slot {
-    struct wire *wire;
+struct client_wire_slot {
+    struct client_wire *wire;
     CURL *easy;
     char *base_url;
     struct latch latch;
@@ -72,14 +73,14 @@ struct wire_slot {
 
 /* --- the multi handle on the loop --- */
 
-static void wire_drain(struct wire *w)
+static void client_wire_drain(struct client_wire *w)
 {
     int left;
     for (CURLMsg *m; (m = curl_multi_info_read(w->multi, &left));) {
         assert(m->msg == CURLMSG_DONE);
         CURL *easy = m->easy_handle;
         CURLcode code = m->data.result; /* `m` dies with the removal */
-        struct wire_slot *s = NULL;
+        struct client_wire_slot *s = NULL;
         curl_easy_getinfo(easy, CURLINFO_PRIVATE, &s);
         curl_multi_remove_handle(w->multi, easy);
         s->code = code;
@@ -90,26 +91,26 @@ static void wire_drain(struct wire *w)
 static void on_ready(evutil_socket_t fd, short what, void *arg)
 {
     struct watch *watch = arg;
-    struct wire *w = watch->wire; /* curl may drop the watch meanwhile */
+    struct client_wire *w = watch->wire; /* curl may drop the watch meanwhile */
     int flags = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
     int running;
     curl_multi_socket_action(w->multi, fd, flags, &running);
-    wire_drain(w);
+    client_wire_drain(w);
 }
 
 static void on_timeout(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
-    struct wire *w = arg;
+    struct client_wire *w = arg;
     int running;
     curl_multi_socket_action(w->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    wire_drain(w);
+    client_wire_drain(w);
 }
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_user)
 {
     (void)easy;
-    struct wire *w = user;
+    struct client_wire *w = user;
     struct watch *watch = socket_user;
     if (watch)
         event_del(&watch->event);
@@ -131,7 +132,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *s
 static int on_timer(CURLM *multi, long timeout_ms, void *user)
 {
     (void)multi;
-    struct wire *w = user;
+    struct client_wire *w = user;
     if (timeout_ms < 0)
         return event_del(&w->timer);
     if (timeout_ms == 0) { /* in this turn of the loop, together with what else was added */
@@ -142,10 +143,10 @@ static int on_timer(CURLM *multi, long timeout_ms, void *user)
     return event_add(&w->timer, &after);
 }
 
-struct wire *wire_new(struct loop *l)
+struct client_wire *client_wire_new(struct loop *l)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    struct wire *w = MEM_NEW(struct wire);
+    struct client_wire *w = MEM_NEW(struct client_wire);
     w->base = loop_base(l);
     event_assign(&w->timer, w->base, -1, 0, on_timeout, w);
     w->multi = curl_multi_init();
@@ -159,7 +160,7 @@ struct wire *wire_new(struct loop *l)
     return w;
 }
 
-void wire_free(struct wire *w)
+void client_wire_free(struct client_wire *w)
 {
     if (!w)
         return;
@@ -175,7 +176,7 @@ void wire_free(struct wire *w)
 static int on_request(void *user, char *peer_ip, char *own_ip, int peer_port, int own_port)
 {
     (void)peer_ip, (void)own_ip, (void)peer_port, (void)own_port;
-    struct wire_slot *s = user;
+    struct client_wire_slot *s = user;
     if (s->sent && !s->idempotent) {
         s->refused_resend = true;
         return CURL_PREREQFUNC_ABORT;
@@ -188,7 +189,7 @@ static int on_request(void *user, char *peer_ip, char *own_ip, int peer_port, in
  * line begins anew. Trailers come here too, after the head is done, and are ignored. */
 static size_t on_head_line(char *bytes, size_t size, size_t count, void *user)
 {
-    struct wire_slot *s = user;
+    struct client_wire_slot *s = user;
     size_t len = size * count;
     struct span line = span_make(bytes, len);
     while (line.len > 0 && (line.ptr[line.len - 1] == '\n' || line.ptr[line.len - 1] == '\r'))
@@ -216,7 +217,7 @@ static size_t on_head_line(char *bytes, size_t size, size_t count, void *user)
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *user)
 {
-    struct wire_slot *s = user;
+    struct client_wire_slot *s = user;
     size_t len = size * count;
     if (len > WIRE_BODY_LIMIT - s->body.len) {
         s->too_much = true;
@@ -228,7 +229,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *user)
 
 /* --- slots --- */
 
-static void slot_set_callbacks(struct wire_slot *s)
+static void slot_set_callbacks(struct client_wire_slot *s)
 {
     SET(s->easy, CURLOPT_PRIVATE, s);
     SET(s->easy, CURLOPT_ERRORBUFFER, s->error);
@@ -240,9 +241,10 @@ static void slot_set_callbacks(struct wire_slot *s)
     SET(s->easy, CURLOPT_WRITEDATA, s);
 }
 
-struct wire_slot *wire_slot_new(struct wire *w, const char *base_url, int64_t connect_timeout_us)
+struct client_wire_slot *client_wire_slot_new(
+    struct client_wire *w, const char *base_url, int64_t connect_timeout_us)
 {
-    struct wire_slot *s = MEM_NEW(struct wire_slot);
+    struct client_wire_slot *s = MEM_NEW(struct client_wire_slot);
     s->wire = w;
     s->easy = curl_easy_init();
     assert(s->easy);
@@ -264,7 +266,7 @@ struct wire_slot *wire_slot_new(struct wire *w, const char *base_url, int64_t co
     return s;
 }
 
-void wire_slot_free(struct wire_slot *s)
+void client_wire_slot_free(struct client_wire_slot *s)
 {
     if (!s)
         return;
@@ -341,7 +343,7 @@ static void slot_set_method(CURL *easy, const struct http_call *call)
     SET(easy, CURLOPT_CUSTOMREQUEST, is_implied ? NULL : http_method_name(call->method));
 }
 
-static int slot_prepare(struct wire_slot *s, const struct http_call *call, int64_t left_us)
+static int slot_prepare(struct client_wire_slot *s, const struct http_call *call, int64_t left_us)
 {
     struct curl_slist *list = NULL;
     s->arena = fiber_arena();
@@ -360,7 +362,8 @@ static int slot_prepare(struct wire_slot *s, const struct http_call *call, int64
     return 0;
 }
 
-static void slot_explain(const struct wire_slot *s, const char *text, struct wire_outcome *o)
+static void slot_explain(
+    const struct client_wire_slot *s, const char *text, struct client_wire_outcome *o)
 {
     if (s->too_much)
         text = "answer too large";
@@ -372,8 +375,8 @@ static void slot_explain(const struct wire_slot *s, const char *text, struct wir
 }
 
 /* The handle is out of the multi handle now; what does it hold? */
-static int slot_result(
-    struct wire_slot *s, int waited, struct http_answer *answer, struct wire_outcome *outcome)
+static int slot_result(struct client_wire_slot *s, int waited, struct http_answer *answer,
+    struct client_wire_outcome *outcome)
 {
     outcome->sent = s->sent;
     if (!s->latch.is_set) {
@@ -397,12 +400,12 @@ static int slot_result(
     return s->sent ? ERR_UNKNOWN : ERR_UNAVAILABLE;
 }
 
-int wire_run(struct wire_slot *s, const struct http_call *call, int64_t deadline_us,
-    struct http_answer *ret_answer, struct wire_outcome *ret_outcome)
+int client_wire_run(struct client_wire_slot *s, const struct http_call *call, int64_t deadline_us,
+    struct http_answer *ret_answer, struct client_wire_outcome *ret_outcome)
 {
     struct http_answer answer;
     answer.headers.count = 0;
-    *ret_outcome = (struct wire_outcome){0};
+    *ret_outcome = (struct client_wire_outcome){0};
     if (fiber_deadline() < deadline_us)
         deadline_us = fiber_deadline();
     int r = slot_prepare(s, call, deadline_us - clock_mono_us());

@@ -7,17 +7,18 @@
 
 #define WIRE_BODY_LIMIT (1024 * 1024)
 
-struct wire;      /* the multi handle, its sockets and its timer on the loop */
-struct wire_slot; /* one easy handle, set up for one base URL; runs one attempt at a time */
+struct client_wire;      /* the multi handle, its sockets and its timer on the loop */
+struct client_wire_slot; /* one easy handle, set up for one base URL; runs one attempt at a time */
 
-struct wire *wire_new(struct loop *l);
-void wire_free(struct wire *w); /* all slots are gone */
+struct client_wire *client_wire_new(struct loop *l);
+void client_wire_free(struct client_wire *w); /* all slots are gone */
 
-struct wire_slot *wire_slot_new(struct wire *w, const char *base_url, int64_t connect_timeout_us);
-void wire_slot_free(struct wire_slot *s); /* NULL ok; not running */
+struct client_wire_slot *client_wire_slot_new(
+    struct client_wire *w, const char *base_url, int64_t connect_timeout_us);
+void client_wire_slot_free(struct client_wire_slot *s); /* NULL ok; not running */
 
 #define WIRE_DETAIL_SIZE 256
-struct wire_outcome {
+struct client_wire_outcome {
     bool sent;                     /* the request, or a part of it, may have reached the peer */
     char detail[WIRE_DETAIL_SIZE]; /* what went wrong, for error_note() */
 };
@@ -26,5 +27,5 @@ struct wire_outcome {
  * ambient deadline does too) and is what X-Deadline-Ms counts down to. 0; ERR_UNAVAILABLE (not
  * sent); ERR_TIMEOUT; ERR_UNKNOWN (sent, no proper answer); ERR_INVALID (a header that must not go
  * out); -ECANCELED. Codes are not traced: the caller may well try again. */
-int wire_run(struct wire_slot *s, const struct http_call *call, int64_t deadline_us,
-    struct http_answer *ret_answer, struct wire_outcome *ret_outcome) PARKS;
+int client_wire_run(struct client_wire_slot *s, const struct http_call *call, int64_t deadline_us,
+    struct http_answer *ret_answer, struct client_wire_outcome *ret_outcome) PARKS;
