@@ -1,0 +1,295 @@
+#pragma once
+
+/* The auth service: accounts, sessions, tokens. It alone holds the private keys; everybody else
+ * checks tokens against the published key set. A session is one login of one client: its refresh
+ * tokens form a chain (the family), each used once; to end the session is to end the chain and, at
+ * the next introspection, the access tokens. */
+
+#include "common/app/service.h"
+#include "common/app/token.h"
+#include "common/base/crypto.h"
+#include "common/contract/events.h"
+
+enum auth_outcome {
+    AUTH_OUTCOME_BASE_ = OUTCOME_SERVICE_BASE,
+#define OUTCOME(name, status, code, title) AUTH_##name,
+#include "auth/outcomes.def"
+#undef OUTCOME
+};
+
+/* ---- tables.c ---- */
+
+struct user {
+    const char *id, *email, *name, *phone;
+    struct list roles; /* const char * */
+    const char *status;
+    int64_t created_at, updated_at;
+    /* not shown */
+    const char *password_hash;
+};
+extern const struct table user_table;
+
+/* What other services may know of a user. */
+extern const struct table internal_user_table;
+
+struct session {
+    const char *id;
+    int64_t created_at, last_used_at, expires_at;
+    const char *user_agent, *address;
+    bool current;
+};
+extern const struct table session_table;
+
+struct user_address {
+    const char *id;
+    const char *name, *line1, *line2, *city, *region, *postal_code, *country;
+    int64_t created_at, updated_at;
+};
+extern const struct table user_address_table;
+extern const struct table address_body_table; /* of the same struct: what a person may write */
+
+struct register_body {
+    const char *email, *password, *name, *phone, *role;
+};
+extern const struct table register_table;
+
+struct login_body {
+    const char *email, *password;
+};
+extern const struct table login_table;
+
+struct refresh_body {
+    const char *refresh_token;
+};
+extern const struct table refresh_table;
+
+struct token_pair {
+    struct user *user;
+    const char *access_token, *refresh_token, *token_type;
+    int64_t expires_in;
+};
+extern const struct table token_pair_table;
+
+struct password_body {
+    const char *current_password, *new_password;
+};
+extern const struct table password_table;
+
+struct user_change_body {
+    const char *name, *phone;
+};
+extern const struct table user_change_table;
+
+struct roles_value {
+    struct list roles; /* const char * */
+};
+extern const struct table roles_table;
+
+struct service_token_body {
+    const char *service, *api_key, *audience;
+};
+extern const struct table service_token_table;
+
+struct service_token_answer {
+    const char *access_token;
+    int64_t expires_in;
+};
+extern const struct table service_token_answer_table;
+
+struct introspect_body {
+    const char *token;
+};
+extern const struct table introspect_table;
+
+struct introspection {
+    bool active;
+    const char *user_id, *email, *name;
+    struct list roles; /* const char * */
+    const char *session_id;
+    int64_t expires_at;
+};
+extern const struct table introspection_table;
+
+struct user_params {
+    const char *user_id, *address_id, *session_id, *cursor;
+    int64_t limit;
+};
+extern const struct table user_params_table;
+extern const struct table address_params_table;
+extern const struct table session_params_table;
+extern const struct table session_list_params_table;
+extern const struct table address_list_params_table;
+
+extern const struct config_row auth_config[];
+extern const size_t auth_config_count;
+
+/* ---- rules.c ---- */
+
+#define PASSWORD_BYTES_LIMIT 512
+#define ADDRESSES_LIMIT      50
+
+/* What is wrong with a new password, as a sentence; NULL when nothing is. */
+const char *password_problem(const char *password, const char *email);
+/* Addresses are compared without case, so they are kept in lower case. */
+const char *email_normal(struct arena *a, const char *email);
+/* At most `limit` bytes, everything but printable ASCII replaced: headers may hold any byte. */
+const char *text_tame(struct arena *a, struct span text, size_t limit);
+
+unsigned roles_of(struct list names);
+/* The PostgreSQL array of the roles, "{user,seller}". */
+const char *roles_array(struct arena *a, unsigned roles);
+/* Whether a person may be given exactly these: at least one, and all of them people's roles. */
+bool roles_for_people(unsigned roles);
+
+/* The token that follows `token` in its chain: made from it and the server's secret, so that a
+ * repeated request gets the same one although only digests are stored. */
+void refresh_successor(struct span secret, const char *token, char text[static CRYPTO_TOKEN_SIZE]);
+
+enum refresh_verdict {
+    REFRESH_UNKNOWN, /* never ours, run out, or its session has ended */
+    REFRESH_REPEAT,  /* the answer got lost: give it again */
+    REFRESH_REUSED,  /* spent by somebody else: the family ends */
+};
+struct refresh_state {
+    int64_t spent_at, session_expires_at;
+    bool session_live, successor_spent;
+    const char *client; /* who spent it */
+    const char *session_id, *user_id;
+};
+/* About a token that could not be spent. NULL: it is not in the store. */
+enum refresh_verdict refresh_judge(
+    const struct refresh_state *state, const char *client, int64_t now_us);
+
+struct bucket {
+    int64_t micro_tokens, at_us; /* at_us 0: never used, full */
+};
+/* Takes one token: 0, or how many milliseconds until there is one (> 0). */
+int64_t bucket_take(struct bucket *b, int64_t capacity, int64_t per_minute, int64_t now_us);
+
+/* ---- signing.c ---- */
+
+/* Loads the keys of SIGNING_KEY_DIR, makes what is missing, registers the public halves. */
+int signing_start(void) PARKS;
+/* Signs with the newest key, in the offload pool. `*ret_token` lives in the fiber's arena. */
+int signing_sign(const struct token_claims *claims, const char **ret_token) PARKS;
+struct span signing_jwks(void);
+struct span signing_refresh_secret(void);
+
+/* ---- service_keys.c ---- */
+
+/* Whether `key` is the secret of that service. */
+bool service_key_fits(const char *service, const char *key);
+
+/* ---- throttle.c ---- */
+
+/* One try to log in: OUTCOME_TOO_MANY_REQUESTS with Retry-After when this address, or this address
+ * for this account, or this account from everywhere, has tried too often. `account` NULL: only
+ * the address counts. */
+int throttle_login(struct request *req, const char *account) PARKS;
+
+/* ---- passwords.c ---- */
+
+int password_hash(const char *password, const char **ret_hash) PARKS; /* 0, ERR_BUSY */
+/* `hash` NULL costs as much as any and is wrong. `*ret_fresh_hash` (NULL ok) is set when the
+ * password is right and its hash should be replaced by one of today's strength. */
+int password_check(
+    const char *hash, const char *password, bool *ret_right, const char **ret_fresh_hash) PARKS;
+
+/* ---- store.c ---- */
+
+extern const struct pg_statement auth_statements[];
+extern const size_t auth_statements_count;
+
+struct session_new {
+    const char *id, *user_id, *user_agent, *address, *client;
+    int64_t lifetime_s;
+    const char *refresh_token;
+};
+
+int store_user_insert(struct pg_tx *tx, const struct user *u);           /* queued */
+int store_session_insert(struct pg_tx *tx, const struct session_new *s); /* queued */
+/* 0 with NULL when there is none. */
+int store_user_find(const char *user_id, struct user **ret_user) PARKS;
+int store_user_find_by_email(const char *email, struct user **ret_user) PARKS;
+int store_user_lock(struct pg_tx *tx, const char *user_id, struct user **ret_user) PARKS;
+int store_user_save(
+    struct pg_tx *tx, const struct user *u); /* name, phone, roles, status; queued */
+int store_password_save(struct pg_tx *tx, const char *user_id, const char *hash); /* queued */
+int store_rehash(const char *user_id, const char *old_hash, const char *new_hash) PARKS;
+/* The user of a session that is live, now; NULL when it has ended. */
+int store_session_user(const char *session_id, const char *user_id, struct user **ret_user) PARKS;
+/* Spends a refresh token and stores its successor, in one statement; NULL when it can't be spent.
+ */
+struct refreshed {
+    const char *session_id;
+    struct user user;
+};
+int store_refresh(const char *token, const char *successor, const char *client, int64_t lifetime_s,
+    struct refreshed **ret_refreshed) PARKS;
+int store_refresh_state(const char *token, struct refresh_state **ret_state) PARKS;
+int store_sessions(const char *user_id, const char *current_id, int64_t before_us,
+    const char *before_id, int64_t limit, struct list *ret_sessions) PARKS;
+/* Ends one session of the user; whether it was live. */
+int store_session_end(
+    const char *session_id, const char *user_id, const char *reason, bool *ret_ended) PARKS;
+/* Ends all sessions of the user but `except_id` (NULL ok); queued. */
+int store_sessions_end(
+    struct pg_tx *tx, const char *user_id, const char *except_id, const char *reason);
+int store_addresses(const char *user_id, int64_t before_us, const char *before_id, int64_t limit,
+    struct list *ret_addresses) PARKS;
+int store_address_find(
+    const char *user_id, const char *address_id, struct user_address **ret_address) PARKS;
+/* NULL when the user has as many as allowed. */
+int store_address_insert(struct pg_tx *tx, const char *user_id, const struct user_address *a,
+    struct user_address **ret_address) PARKS;
+int store_address_save(
+    const char *user_id, const struct user_address *a, struct user_address **ret_address) PARKS;
+int store_address_delete(const char *user_id, const char *address_id, bool *ret_deleted) PARKS;
+int store_purge(void) PARKS; /* sessions that ended long ago, with their tokens */
+
+/* ---- events.c ---- */
+
+extern const struct event_kind *const auth_publishes[];
+extern const size_t auth_publishes_count;
+int publish_user(
+    struct pg_tx *tx, const struct event_kind *kind, const struct user *u); /* queued */
+
+/* ---- routes.c and the handlers ---- */
+
+extern const struct route auth_routes[];
+extern const size_t auth_routes_count;
+
+/* The caller's session and account as they are now, not as they were when the token was signed:
+ * 0 with `req->caller.roles` brought up to date, or OUTCOME_UNAUTHENTICATED. Services pass. */
+int require_live(struct request *req) PARKS;
+/* The same, and the path's user must be the caller (or anybody, for admins), else not found. */
+int require_own(struct request *req, const char *user_id) PARKS;
+/* A list's cursor, "<createdAt µs>|<id>" of the last row shown. */
+int page_position(
+    struct request *req, const char *cursor, int64_t *ret_before_us, const char **ret_before_id);
+
+/* session_handlers.c */
+int post_register(struct request *req);
+int post_login(struct request *req);
+int post_refresh(struct request *req);
+int post_logout(struct request *req);
+int post_password(struct request *req);
+int get_sessions(struct request *req);
+int delete_session(struct request *req);
+/* user_handlers.c */
+int get_user(struct request *req);
+int patch_user(struct request *req);
+int delete_user(struct request *req);
+int get_roles(struct request *req);
+int put_roles(struct request *req);
+int get_addresses(struct request *req);
+int post_address(struct request *req);
+int get_address(struct request *req);
+int put_address(struct request *req);
+int delete_address(struct request *req);
+/* internal_handlers.c */
+int get_jwks(struct request *req);
+int post_service_token(struct request *req);
+int post_introspect(struct request *req);
+int get_internal_user(struct request *req);
+int get_internal_address(struct request *req);

@@ -1,0 +1,329 @@
+/* Coming in and going out: registration, login, refresh, sessions, passwords. */
+
+#include <stdio.h>
+
+#include "auth/auth.h"
+#include "common/app/metrics.h"
+#include "common/base/uuid.h"
+
+#define USER_AGENT_LIMIT 200
+
+static struct metric logins = {.name = "souk_auth_logins_total",
+    .help = "Attempts to come in, by how they ended.",
+    .labels = "result"};
+
+static const char *fresh_id(struct request *req)
+{
+    char *id = arena_alloc(req->arena, UUID_TEXT_SIZE);
+    uuid_make(id);
+    return id;
+}
+
+static const char *address_of(const struct request *req)
+{
+    return text_tame(req->arena, req->http->client_address, 64);
+}
+
+static const char *user_agent_of(const struct request *req)
+{
+    return text_tame(req->arena, request_header(req, "User-Agent"), USER_AGENT_LIMIT);
+}
+
+/* Tells one client from another well enough to believe a repeated refresh. */
+static const char *client_of(const struct request *req)
+{
+    char digest[SHA256_HEX_SIZE];
+    crypto_sha256_hex(
+        span_of(arena_printf(req->arena, "%s\n%s", address_of(req), user_agent_of(req))), digest);
+    return arena_strdup(req->arena, digest);
+}
+
+/* ---- who is asking ---- */
+
+int require_live(struct request *req)
+{
+    struct user *u = NULL;
+    if (!req->caller.user_id)
+        return 0;
+    if (req->caller.session_id)
+        TRY(store_session_user(req->caller.session_id, req->caller.user_id, &u));
+    if (!u)
+        return refuse(req, OUTCOME_UNAUTHENTICATED, "This login has ended");
+    req->caller.roles = roles_of(u->roles);
+    return 0;
+}
+
+int require_own(struct request *req, const char *user_id)
+{
+    TRY(require_live(req));
+    bool own = req->caller.user_id && strcmp(req->caller.user_id, user_id) == 0;
+    if (!own && !caller_is(req, ROLE_ADMIN | ROLE_SERVICE))
+        return refuse(req, OUTCOME_NOT_FOUND, "There is no user %s for you", user_id);
+    return 0;
+}
+
+/* ---- tokens ---- */
+
+static int sign_for(const struct user *u, const char *session_id, const char **ret_token)
+{
+    return signing_sign(&(struct token_claims){.subject = u->id,
+                            .audience = TOKEN_AUDIENCE_USER,
+                            .email = u->email,
+                            .name = u->name,
+                            .session_id = session_id,
+                            .roles = roles_of(u->roles),
+                            .issued_s = clock_wall_us() / USEC_PER_SEC,
+                            .lifetime_s = config_i64("ACCESS_TOKEN_TTL_S")},
+        ret_token);
+}
+
+static int reply_tokens(
+    struct request *req, int status, struct user *u, const char *access, const char *refresh)
+{
+    return reply(req, status, &token_pair_table,
+        &(struct token_pair){.user = u,
+            .access_token = access,
+            .refresh_token = refresh,
+            .token_type = "Bearer",
+            .expires_in = config_i64("ACCESS_TOKEN_TTL_S")});
+}
+
+static struct session_new session_for(struct request *req, const struct user *u)
+{
+    char *refresh = arena_alloc(req->arena, CRYPTO_TOKEN_SIZE);
+    crypto_token(refresh);
+    return (struct session_new){.id = fresh_id(req),
+        .user_id = u->id,
+        .user_agent = user_agent_of(req),
+        .address = address_of(req),
+        .lifetime_s = config_i64("REFRESH_TOKEN_TTL_S"),
+        .refresh_token = refresh};
+}
+
+/* ---- coming in ---- */
+
+static struct list initial_roles(struct request *req, const char *role)
+{
+    const char **names = arena_array(req->arena, 2, sizeof(*names));
+    bool sells = role && strcmp(role, "seller") == 0;
+    names[0] = "user";
+    names[1] = "seller";
+    return (struct list){.len = sells ? 2 : 1, .items = names};
+}
+
+/* The account, its first session and the event are one transaction. */
+static int save_registration(const struct user *u, const struct session_new *s)
+{
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    TRY(pg_begin(app()->pg, &tx));
+    TRY(store_user_insert(tx, u));
+    TRY(store_session_insert(tx, s));
+    TRY(publish_user(tx, &EVENT_USER_REGISTERED, u));
+    FAULT("register_before_commit");
+    TRY(pg_commit(tx));
+    FAULT("register_after_commit");
+    return 0;
+}
+
+int post_register(struct request *req)
+{
+    const struct register_body *body = req->body;
+    const char *email = email_normal(req->arena, body->email), *hash, *access;
+    TRY(throttle_login(req, NULL));
+    const char *problem = password_problem(body->password, email);
+    if (problem)
+        return refuse_field(req, "/password", "%s", problem);
+    TRY(password_hash(body->password, &hash));
+    int64_t now_us = clock_wall_us();
+    struct user u = {.id = fresh_id(req),
+        .email = email,
+        .name = body->name,
+        .phone = body->phone,
+        .roles = initial_roles(req, body->role),
+        .status = "active",
+        .created_at = now_us,
+        .updated_at = now_us,
+        .password_hash = hash};
+    struct session_new s = session_for(req, &u);
+    TRY(sign_for(&u, s.id, &access));
+    int r = save_registration(&u, &s);
+    if (r == PG_UNIQUE && strcmp(pg_constraint(), "users_email_key") == 0)
+        return refuse(req, AUTH_EMAIL_TAKEN, "Log in, or use another e-mail address");
+    TRY(r);
+    metric_add(&logins, 1, "registered");
+    reply_header(req, "Location", arena_printf(req->arena, "/api/v1/users/%s", u.id));
+    return reply_tokens(req, 201, &u, access, s.refresh_token);
+}
+
+static int save_login(const struct session_new *s)
+{
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    TRY(pg_begin(app()->pg, &tx));
+    TRY(store_session_insert(tx, s));
+    return pg_commit(tx);
+}
+
+/* Unknown address, closed account and wrong password look alike and cost alike. */
+int post_login(struct request *req)
+{
+    const struct login_body *body = req->body;
+    const char *email = email_normal(req->arena, body->email), *fresh_hash, *access;
+    struct user *u;
+    bool right;
+    TRY(throttle_login(req, email));
+    TRY(store_user_find_by_email(email, &u));
+    bool active = u && strcmp(u->status, "active") == 0;
+    TRY(password_check(active ? u->password_hash : NULL, body->password, &right, &fresh_hash));
+    if (!right) {
+        metric_add(&logins, 1, "refused");
+        log_info("login refused", LF_TEXT("user", u ? u->id : NULL),
+            LF_TEXT("address", address_of(req)));
+        return refuse(req, AUTH_INVALID_CREDENTIALS, "Check both and try again");
+    }
+    struct session_new s = session_for(req, u);
+    TRY(sign_for(u, s.id, &access));
+    TRY(save_login(&s));
+    if (fresh_hash)
+        TRY(store_rehash(u->id, u->password_hash, fresh_hash));
+    metric_add(&logins, 1, "accepted");
+    log_info("login", LF_TEXT("user", u->id), LF_TEXT("session", s.id));
+    return reply_tokens(req, 200, u, access, s.refresh_token);
+}
+
+/* ---- staying in ---- */
+
+static int answer_refresh(
+    struct request *req, struct user *u, const char *session_id, const char *successor)
+{
+    const char *access;
+    TRY(sign_for(u, session_id, &access));
+    return reply_tokens(req, 200, u, access, successor);
+}
+
+/* The token could not be spent: the answer to its first use got lost, or something is wrong. */
+static int refresh_again(
+    struct request *req, const char *token, const char *successor, const char *client)
+{
+    struct refresh_state *state;
+    struct user *u = NULL;
+    bool ended;
+    TRY(store_refresh_state(token, &state));
+    switch (refresh_judge(state, client, clock_wall_us())) {
+    case REFRESH_REPEAT:
+        TRY(store_session_user(state->session_id, state->user_id, &u));
+        if (u)
+            return answer_refresh(req, u, state->session_id, successor);
+        break;
+    case REFRESH_REUSED:
+        TRY(store_session_end(state->session_id, state->user_id, "reuse", &ended));
+        log_warn("refresh token used twice: session ended", LF_TEXT("user", state->user_id),
+            LF_TEXT("session", state->session_id), LF_TEXT("address", address_of(req)));
+        metric_add(&logins, 1, "reused");
+        return refuse(req, AUTH_REFRESH_TOKEN_REUSED, "The session was ended for safety");
+    case REFRESH_UNKNOWN:
+        break;
+    }
+    return refuse(req, AUTH_INVALID_REFRESH_TOKEN, "This refresh token is not good (any more)");
+}
+
+int post_refresh(struct request *req)
+{
+    const struct refresh_body *body = req->body;
+    char *successor = arena_alloc(req->arena, CRYPTO_TOKEN_SIZE);
+    const char *client = client_of(req);
+    struct refreshed *refreshed;
+    refresh_successor(signing_refresh_secret(), body->refresh_token, successor);
+    TRY(store_refresh(
+        body->refresh_token, successor, client, config_i64("REFRESH_TOKEN_TTL_S"), &refreshed));
+    if (!refreshed)
+        return refresh_again(req, body->refresh_token, successor, client);
+    return answer_refresh(req, &refreshed->user, refreshed->session_id, successor);
+}
+
+/* ---- going out ---- */
+
+int post_logout(struct request *req)
+{
+    bool ended = false;
+    if (req->caller.session_id)
+        TRY(store_session_end(req->caller.session_id, req->caller.user_id, "logout", &ended));
+    return reply_empty(req, 204); /* also when it had ended before */
+}
+
+int page_position(
+    struct request *req, const char *cursor, int64_t *ret_before_us, const char **ret_before_id)
+{
+    const char *position;
+    TRY(cursor_decode(req, cursor, &position));
+    if (!position)
+        return *ret_before_us = 0, *ret_before_id = NULL, 0;
+    struct span rest = span_of(position), time;
+    int64_t before_us;
+    if (!span_cut(&rest, '|', &time) || !span_to_i64(time, &before_us) || !uuid_valid(rest))
+        return refuse_field(req, "/cursor", "is not a cursor of this list");
+    *ret_before_us = before_us;
+    *ret_before_id = arena_strndup(req->arena, rest.ptr, rest.len);
+    return 0;
+}
+
+int get_sessions(struct request *req)
+{
+    const struct user_params *p = req->params;
+    const char *before_id, *next = NULL;
+    struct list rows;
+    int64_t before_us;
+    TRY(require_live(req));
+    TRY(page_position(req, p->cursor, &before_us, &before_id));
+    TRY(store_sessions(
+        req->caller.user_id, req->caller.session_id, before_us, before_id, p->limit, &rows));
+    if ((int64_t)rows.len > p->limit) {
+        rows.len = (size_t)p->limit;
+        const struct session *last = LIST_AT(rows, struct session, rows.len - 1);
+        next = cursor_encode(
+            req->arena, arena_printf(req->arena, "%lld|%s", (long long)last->created_at, last->id));
+    }
+    return reply_page(req, &session_table, rows, next);
+}
+
+int delete_session(struct request *req)
+{
+    const struct user_params *p = req->params;
+    bool ended;
+    TRY(require_live(req));
+    TRY(store_session_end(p->session_id, req->caller.user_id, "revoked", &ended));
+    if (!ended)
+        return refuse(req, OUTCOME_NOT_FOUND, "You have no session %s", p->session_id);
+    return reply_empty(req, 204);
+}
+
+/* ---- passwords ---- */
+
+static int save_password(struct request *req, const char *hash)
+{
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    TRY(pg_begin(app()->pg, &tx));
+    TRY(store_password_save(tx, req->caller.user_id, hash));
+    TRY(store_sessions_end(tx, req->caller.user_id, req->caller.session_id, "password"));
+    return pg_commit(tx);
+}
+
+int post_password(struct request *req)
+{
+    const struct password_body *body = req->body;
+    const char *hash;
+    struct user *u;
+    bool right;
+    TRY(require_live(req));
+    TRY(store_user_find(req->caller.user_id, &u));
+    TRY(throttle_login(req, u->email));
+    const char *problem = password_problem(body->new_password, u->email);
+    if (problem)
+        return refuse_field(req, "/newPassword", "%s", problem);
+    TRY(password_check(u->password_hash, body->current_password, &right, NULL));
+    if (!right)
+        return refuse_field(req, "/currentPassword", "is not your password");
+    TRY(password_hash(body->new_password, &hash));
+    TRY(save_password(req, hash));
+    log_info("password changed", LF_TEXT("user", u->id));
+    return reply_empty(req, 204);
+}

@@ -1,0 +1,347 @@
+#include "auth/auth.h"
+
+#define USER_COLUMNS                                                                               \
+    "u.id, u.email, u.name, u.phone, to_json(u.roles), u.status, u.created_at, u.updated_at, "     \
+    "u.password_hash "
+
+#define ADDRESS_COLUMNS                                                                            \
+    "a.id, a.name, a.line1, a.line2, a.city, a.region, a.postal_code, a.country, a.created_at, "   \
+    "a.updated_at "
+
+/* A refresh token's new owner: the session, then the columns of its user. */
+static const struct field refreshed_fields[] = {
+    FIELD_UUID(struct refreshed, session_id, "sessionId"),
+    FIELD_UUID(struct refreshed, user.id, "userId"),
+    FIELD_TEXT(struct refreshed, user.email, "email"),
+    FIELD_TEXT(struct refreshed, user.name, "name"),
+    FIELD_TEXT(struct refreshed, user.phone, "phone"),
+    FIELD_TEXTS(struct refreshed, user.roles, "roles"),
+    FIELD_TEXT(struct refreshed, user.status, "status"),
+    FIELD_TIME(struct refreshed, user.created_at, "createdAt"),
+    FIELD_TIME(struct refreshed, user.updated_at, "updatedAt"),
+    FIELD_TEXT(struct refreshed, user.password_hash, "passwordHash", .secret = true),
+};
+static const struct table refreshed_table = TABLE("Refreshed", struct refreshed, refreshed_fields);
+
+static const struct field refresh_state_fields[] = {
+    FIELD_TIME(struct refresh_state, spent_at, "spentAt"),
+    FIELD_TIME(struct refresh_state, session_expires_at, "sessionExpiresAt"),
+    FIELD_BOOL(struct refresh_state, session_live, "sessionLive"),
+    FIELD_BOOL(struct refresh_state, successor_spent, "successorSpent"),
+    FIELD_TEXT(struct refresh_state, client, "client"),
+    FIELD_UUID(struct refresh_state, session_id, "sessionId"),
+    FIELD_UUID(struct refresh_state, user_id, "userId"),
+};
+static const struct table refresh_state_table =
+    TABLE("RefreshState", struct refresh_state, refresh_state_fields);
+
+enum {
+    SQL_USER_INSERT,
+    SQL_USER_GET,
+    SQL_USER_LOCK,
+    SQL_USER_BY_EMAIL,
+    SQL_USER_SAVE,
+    SQL_PASSWORD_SAVE,
+    SQL_REHASH,
+    SQL_SESSION_INSERT,
+    SQL_SESSION_USER,
+    SQL_SESSIONS,
+    SQL_SESSION_END,
+    SQL_SESSIONS_END,
+    SQL_TOKEN_INSERT,
+    SQL_REFRESH,
+    SQL_REFRESH_STATE,
+    SQL_ADDRESSES,
+    SQL_ADDRESS_GET,
+    SQL_ADDRESS_INSERT,
+    SQL_ADDRESS_SAVE,
+    SQL_ADDRESS_DELETE,
+    SQL_PURGE,
+};
+
+const struct pg_statement auth_statements[] = {
+    [SQL_USER_INSERT] = {"user_insert",
+        "INSERT INTO users (id, email, password_hash, name, phone, roles, created_at, updated_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6::text[], $7, $7)"},
+    [SQL_USER_GET] = {"user_get", "SELECT " USER_COLUMNS "FROM users u WHERE u.id = $1",
+        &user_table},
+    [SQL_USER_LOCK] = {"user_lock",
+        "SELECT " USER_COLUMNS "FROM users u WHERE u.id = $1 FOR UPDATE", &user_table},
+    [SQL_USER_BY_EMAIL] = {"user_by_email",
+        "SELECT " USER_COLUMNS "FROM users u WHERE u.email = $1", &user_table},
+    [SQL_USER_SAVE] = {"user_save",
+        "UPDATE users SET name = $2, phone = $3, roles = $4::text[], status = $5, updated_at = $6 "
+        "WHERE id = $1"},
+    [SQL_PASSWORD_SAVE] = {"password_save",
+        "UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1"},
+    /* Only while it is still the hash that was checked: a password change may have come between. */
+    [SQL_REHASH] = {"rehash",
+        "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2"},
+    [SQL_SESSION_INSERT] = {"session_insert",
+        "INSERT INTO sessions (id, user_id, user_agent, address, expires_at) "
+        "VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5))"},
+    [SQL_SESSION_USER] = {"session_user",
+        "SELECT " USER_COLUMNS "FROM sessions s JOIN users u ON u.id = s.user_id "
+        "WHERE s.id = $1 AND s.user_id = $2 AND s.ended_at IS NULL AND s.expires_at > now() "
+        "AND u.status = 'active'",
+        &user_table},
+    [SQL_SESSIONS] = {"sessions",
+        "SELECT s.id, s.created_at, s.last_used_at, s.expires_at, s.user_agent, s.address, "
+        "s.id = $2 FROM sessions s "
+        "WHERE s.user_id = $1 AND s.ended_at IS NULL AND s.expires_at > now() "
+        "AND ($3::timestamptz IS NULL OR (s.created_at, s.id) < ($3, $4::uuid)) "
+        "ORDER BY s.created_at DESC, s.id DESC LIMIT $5",
+        &session_table},
+    [SQL_SESSION_END] = {"session_end", "UPDATE sessions SET ended_at = now(), end_reason = $3 "
+                                        "WHERE id = $1 AND user_id = $2 AND ended_at IS NULL"},
+    [SQL_SESSIONS_END] = {"sessions_end",
+        "UPDATE sessions SET ended_at = now(), end_reason = $3 "
+        "WHERE user_id = $1 AND ended_at IS NULL AND ($2::uuid IS NULL OR id <> $2)"},
+    [SQL_TOKEN_INSERT] = {"token_insert",
+        "INSERT INTO refresh_tokens (digest, session_id) VALUES ($1, $2)"},
+    [SQL_REFRESH] = {"refresh",
+        "WITH spent AS ("
+        "UPDATE refresh_tokens t SET spent_at = now(), spent_by = $3, successor = $2 "
+        "FROM sessions s JOIN users u ON u.id = s.user_id "
+        "WHERE t.digest = $1 AND t.spent_at IS NULL AND s.id = t.session_id "
+        "AND s.ended_at IS NULL AND s.expires_at > now() AND u.status = 'active' "
+        "RETURNING t.session_id, s.user_id), "
+        "next AS (INSERT INTO refresh_tokens (digest, session_id) "
+        "SELECT $2, session_id FROM spent), "
+        "used AS (UPDATE sessions SET last_used_at = now(), "
+        "expires_at = now() + make_interval(secs => $4) "
+        "WHERE id IN (SELECT session_id FROM spent)) "
+        "SELECT spent.session_id, " USER_COLUMNS "FROM spent JOIN users u ON u.id = spent.user_id",
+        &refreshed_table},
+    [SQL_REFRESH_STATE] = {"refresh_state",
+        "SELECT t.spent_at, s.expires_at, s.ended_at IS NULL AND u.status = 'active', "
+        "n.spent_at IS NOT NULL, t.spent_by, s.id, s.user_id "
+        "FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id "
+        "JOIN users u ON u.id = s.user_id LEFT JOIN refresh_tokens n ON n.digest = t.successor "
+        "WHERE t.digest = $1",
+        &refresh_state_table},
+    [SQL_ADDRESSES] = {"addresses",
+        "SELECT " ADDRESS_COLUMNS "FROM addresses a WHERE a.user_id = $1 "
+        "AND ($2::timestamptz IS NULL OR (a.created_at, a.id) < ($2, $3::uuid)) "
+        "ORDER BY a.created_at DESC, a.id DESC LIMIT $4",
+        &user_address_table},
+    [SQL_ADDRESS_GET] = {"address_get",
+        "SELECT " ADDRESS_COLUMNS "FROM addresses a WHERE a.user_id = $1 AND a.id = $2",
+        &user_address_table},
+    [SQL_ADDRESS_INSERT] = {"address_insert",
+        "INSERT INTO addresses AS a (id, user_id, name, line1, line2, city, region, postal_code, "
+        "country) SELECT $2, $1, $3, $4, $5, $6, $7, $8, $9 "
+        "WHERE (SELECT count(*) FROM addresses WHERE user_id = $1) < $10 "
+        "RETURNING " ADDRESS_COLUMNS,
+        &user_address_table},
+    [SQL_ADDRESS_SAVE] = {"address_save",
+        "UPDATE addresses a SET name = $3, line1 = $4, line2 = $5, city = $6, region = $7, "
+        "postal_code = $8, country = $9, updated_at = now() WHERE a.user_id = $1 AND a.id = $2 "
+        "RETURNING " ADDRESS_COLUMNS,
+        &user_address_table},
+    [SQL_ADDRESS_DELETE] = {"address_delete",
+        "DELETE FROM addresses WHERE user_id = $1 AND id = $2"},
+    [SQL_PURGE] = {"session_purge",
+        "DELETE FROM sessions WHERE expires_at < now() - interval '1 day' "
+        "OR ended_at < now() - interval '30 days'"},
+};
+const size_t auth_statements_count = ARRAY_SIZE(auth_statements);
+
+static const char *digest_of(const char *token)
+{
+    char *digest = arena_alloc(fiber_arena(), SHA256_HEX_SIZE);
+    crypto_sha256_hex(span_of(token), digest);
+    return digest;
+}
+
+/* ---- users ---- */
+
+static const char *roles_text(const struct user *u)
+{
+    return roles_array(fiber_arena(), roles_of(u->roles));
+}
+
+int store_user_insert(struct pg_tx *tx, const struct user *u)
+{
+    return pg_queue(tx, &auth_statements[SQL_USER_INSERT],
+        PG_ARGS(PG_TEXT(u->id), PG_TEXT(u->email), PG_TEXT(u->password_hash), PG_TEXT(u->name),
+            PG_TEXT(u->phone), PG_TEXT(roles_text(u)), PG_TIME(u->created_at)));
+}
+
+static int find_user(int statement, struct pg_args args, struct user **ret_user)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &auth_statements[statement], args, &result));
+    *ret_user = result.rows.len ? PG_ROW(result, struct user, 0) : NULL;
+    return 0;
+}
+
+int store_user_find(const char *user_id, struct user **ret_user)
+{
+    return find_user(SQL_USER_GET, PG_ARGS(PG_TEXT(user_id)), ret_user);
+}
+
+int store_user_find_by_email(const char *email, struct user **ret_user)
+{
+    return find_user(SQL_USER_BY_EMAIL, PG_ARGS(PG_TEXT(email)), ret_user);
+}
+
+int store_user_lock(struct pg_tx *tx, const char *user_id, struct user **ret_user)
+{
+    struct pg_result result;
+    TRY(pg_run(tx, &auth_statements[SQL_USER_LOCK], PG_ARGS(PG_TEXT(user_id)), &result));
+    *ret_user = result.rows.len ? PG_ROW(result, struct user, 0) : NULL;
+    return 0;
+}
+
+int store_user_save(struct pg_tx *tx, const struct user *u)
+{
+    return pg_queue(tx, &auth_statements[SQL_USER_SAVE],
+        PG_ARGS(PG_TEXT(u->id), PG_TEXT(u->name), PG_TEXT(u->phone), PG_TEXT(roles_text(u)),
+            PG_TEXT(u->status), PG_TIME(u->updated_at)));
+}
+
+int store_password_save(struct pg_tx *tx, const char *user_id, const char *hash)
+{
+    return pg_queue(
+        tx, &auth_statements[SQL_PASSWORD_SAVE], PG_ARGS(PG_TEXT(user_id), PG_TEXT(hash)));
+}
+
+int store_rehash(const char *user_id, const char *old_hash, const char *new_hash)
+{
+    return pg_query(app()->pg, &auth_statements[SQL_REHASH],
+        PG_ARGS(PG_TEXT(user_id), PG_TEXT(old_hash), PG_TEXT(new_hash)), NULL);
+}
+
+/* ---- sessions ---- */
+
+int store_session_insert(struct pg_tx *tx, const struct session_new *s)
+{
+    TRY(pg_queue(tx, &auth_statements[SQL_SESSION_INSERT],
+        PG_ARGS(PG_TEXT(s->id), PG_TEXT(s->user_id), PG_TEXT(s->user_agent), PG_TEXT(s->address),
+            PG_I64(s->lifetime_s))));
+    return pg_queue(tx, &auth_statements[SQL_TOKEN_INSERT],
+        PG_ARGS(PG_TEXT(digest_of(s->refresh_token)), PG_TEXT(s->id)));
+}
+
+int store_session_user(const char *session_id, const char *user_id, struct user **ret_user)
+{
+    return find_user(SQL_SESSION_USER, PG_ARGS(PG_TEXT(session_id), PG_TEXT(user_id)), ret_user);
+}
+
+int store_refresh(const char *token, const char *successor, const char *client, int64_t lifetime_s,
+    struct refreshed **ret_refreshed)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &auth_statements[SQL_REFRESH],
+        PG_ARGS(PG_TEXT(digest_of(token)), PG_TEXT(digest_of(successor)), PG_TEXT(client),
+            PG_I64(lifetime_s)),
+        &result));
+    *ret_refreshed = result.rows.len ? PG_ROW(result, struct refreshed, 0) : NULL;
+    return 0;
+}
+
+int store_refresh_state(const char *token, struct refresh_state **ret_state)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &auth_statements[SQL_REFRESH_STATE], PG_ARGS(PG_TEXT(digest_of(token))),
+        &result));
+    *ret_state = result.rows.len ? PG_ROW(result, struct refresh_state, 0) : NULL;
+    return 0;
+}
+
+int store_sessions(const char *user_id, const char *current_id, int64_t before_us,
+    const char *before_id, int64_t limit, struct list *ret_sessions)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &auth_statements[SQL_SESSIONS],
+        PG_ARGS(PG_TEXT(user_id), PG_TEXT(current_id), PG_TIME(before_us), PG_TEXT(before_id),
+            PG_I64(limit + 1)),
+        &result));
+    *ret_sessions = result.rows;
+    return 0;
+}
+
+int store_session_end(
+    const char *session_id, const char *user_id, const char *reason, bool *ret_ended)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &auth_statements[SQL_SESSION_END],
+        PG_ARGS(PG_TEXT(session_id), PG_TEXT(user_id), PG_TEXT(reason)), &result));
+    *ret_ended = result.affected > 0;
+    return 0;
+}
+
+int store_sessions_end(
+    struct pg_tx *tx, const char *user_id, const char *except_id, const char *reason)
+{
+    return pg_queue(tx, &auth_statements[SQL_SESSIONS_END],
+        PG_ARGS(PG_TEXT(user_id), PG_TEXT(except_id), PG_TEXT(reason)));
+}
+
+int store_purge(void)
+{
+    return pg_query(app()->pg, &auth_statements[SQL_PURGE], PG_NO_ARGS, NULL);
+}
+
+/* ---- addresses ---- */
+
+#define ADDRESS_ARGS(user_id, a)                                                                   \
+    PG_TEXT(user_id), PG_TEXT((a)->id), PG_TEXT((a)->name), PG_TEXT((a)->line1),                   \
+        PG_TEXT((a)->line2), PG_TEXT((a)->city), PG_TEXT((a)->region), PG_TEXT((a)->postal_code),  \
+        PG_TEXT((a)->country)
+
+static struct user_address *first_address(struct pg_result result)
+{
+    return result.rows.len ? PG_ROW(result, struct user_address, 0) : NULL;
+}
+
+int store_addresses(const char *user_id, int64_t before_us, const char *before_id, int64_t limit,
+    struct list *ret_addresses)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &auth_statements[SQL_ADDRESSES],
+        PG_ARGS(PG_TEXT(user_id), PG_TIME(before_us), PG_TEXT(before_id), PG_I64(limit + 1)),
+        &result));
+    *ret_addresses = result.rows;
+    return 0;
+}
+
+int store_address_find(
+    const char *user_id, const char *address_id, struct user_address **ret_address)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &auth_statements[SQL_ADDRESS_GET],
+        PG_ARGS(PG_TEXT(user_id), PG_TEXT(address_id)), &result));
+    *ret_address = first_address(result);
+    return 0;
+}
+
+int store_address_insert(struct pg_tx *tx, const char *user_id, const struct user_address *a,
+    struct user_address **ret_address)
+{
+    struct pg_result result;
+    TRY(pg_run(tx, &auth_statements[SQL_ADDRESS_INSERT],
+        PG_ARGS(ADDRESS_ARGS(user_id, a), PG_I64(ADDRESSES_LIMIT)), &result));
+    *ret_address = first_address(result);
+    return 0;
+}
+
+int store_address_save(
+    const char *user_id, const struct user_address *a, struct user_address **ret_address)
+{
+    struct pg_result result;
+    TRY(pg_query(
+        app()->pg, &auth_statements[SQL_ADDRESS_SAVE], PG_ARGS(ADDRESS_ARGS(user_id, a)), &result));
+    *ret_address = first_address(result);
+    return 0;
+}
+
+int store_address_delete(const char *user_id, const char *address_id, bool *ret_deleted)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &auth_statements[SQL_ADDRESS_DELETE],
+        PG_ARGS(PG_TEXT(user_id), PG_TEXT(address_id)), &result));
+    *ret_deleted = result.affected > 0;
+    return 0;
+}

@@ -1,0 +1,209 @@
+#include "auth/auth.h"
+
+static const char *const people_roles[] = {"user", "seller", "admin", NULL};
+static const char *const account_roles[] = {"user", "seller", NULL};
+
+static const struct field user_fields[] = {
+    FIELD_UUID(struct user, id, "userId"),
+    FIELD_TEXT(struct user, email, "email"),
+    FIELD_TEXT(struct user, name, "name"),
+    FIELD_TEXT(struct user, phone, "phone"),
+    FIELD_TEXTS(struct user, roles, "roles"),
+    FIELD_TEXT(struct user, status, "status"),
+    FIELD_TIME(struct user, created_at, "createdAt"),
+    FIELD_TIME(struct user, updated_at, "updatedAt"),
+    FIELD_TEXT(struct user, password_hash, "passwordHash", .hidden = true, .secret = true),
+};
+const struct table user_table = TABLE("User", struct user, user_fields);
+
+static const struct field internal_user_fields[] = {
+    FIELD_UUID(struct user, id, "userId"),
+    FIELD_TEXT(struct user, email, "email"),
+    FIELD_TEXT(struct user, name, "name"),
+    FIELD_TEXT(struct user, phone, "phone"),
+    FIELD_TEXTS(struct user, roles, "roles"),
+    FIELD_TEXT(struct user, status, "status"),
+};
+const struct table internal_user_table = TABLE("InternalUser", struct user, internal_user_fields);
+
+static const struct field session_fields[] = {
+    FIELD_UUID(struct session, id, "sessionId"),
+    FIELD_TIME(struct session, created_at, "createdAt"),
+    FIELD_TIME(struct session, last_used_at, "lastUsedAt"),
+    FIELD_TIME(struct session, expires_at, "expiresAt"),
+    FIELD_TEXT(struct session, user_agent, "userAgent"),
+    FIELD_TEXT(struct session, address, "address"),
+    FIELD_BOOL(struct session, current, "current"),
+};
+const struct table session_table = TABLE("Session", struct session, session_fields);
+
+/* What a person writes of an address, and what another service reads of it. */
+#define ADDRESS_FIELDS                                                                             \
+    FIELD_TEXT(struct user_address, name, "name", .required = true, .min = 1, .max = 200,          \
+        .pattern = "name"),                                                                        \
+        FIELD_TEXT(struct user_address, line1, "line1", .required = true, .min = 1, .max = 200),   \
+        FIELD_TEXT(struct user_address, line2, "line2", .max = 200, .omit_empty = true),           \
+        FIELD_TEXT(struct user_address, city, "city", .required = true, .min = 1, .max = 100),     \
+        FIELD_TEXT(struct user_address, region, "region", .max = 100, .omit_empty = true),         \
+        FIELD_TEXT(struct user_address, postal_code, "postalCode", .max = 20, .omit_empty = true), \
+        FIELD_TEXT(                                                                                \
+            struct user_address, country, "country", .required = true, .pattern = "country")
+
+static const struct field user_address_fields[] = {
+    FIELD_UUID(struct user_address, id, "addressId"),
+    ADDRESS_FIELDS,
+    FIELD_TIME(struct user_address, created_at, "createdAt"),
+    FIELD_TIME(struct user_address, updated_at, "updatedAt"),
+};
+const struct table user_address_table =
+    TABLE("UserAddress", struct user_address, user_address_fields);
+
+static const struct field address_body_fields[] = {ADDRESS_FIELDS};
+const struct table address_body_table = TABLE("Address", struct user_address, address_body_fields);
+
+static const struct field register_fields[] = {
+    FIELD_TEXT(struct register_body, email, "email", .required = true, .pattern = "email"),
+    FIELD_TEXT(struct register_body, password, "password", .required = true, .min = 1,
+        .max = PASSWORD_BYTES_LIMIT, .secret = true,
+        .doc = "8 to 128 characters, not a common one"),
+    FIELD_TEXT(struct register_body, name, "name", .required = true, .pattern = "name"),
+    FIELD_TEXT(struct register_body, phone, "phone", .pattern = "phone"),
+    FIELD_TEXT(struct register_body, role, "role", .choices = account_roles),
+};
+const struct table register_table = TABLE("Register", struct register_body, register_fields);
+
+static const struct field login_fields[] = {
+    FIELD_TEXT(struct login_body, email, "email", .required = true, .min = 1, .max = 254),
+    FIELD_TEXT(struct login_body, password, "password", .required = true, .min = 1,
+        .max = PASSWORD_BYTES_LIMIT, .secret = true),
+};
+const struct table login_table = TABLE("Login", struct login_body, login_fields);
+
+static const struct field refresh_fields[] = {
+    FIELD_TEXT(struct refresh_body, refresh_token, "refreshToken", .required = true, .min = 1,
+        .max = 512, .secret = true),
+};
+const struct table refresh_table = TABLE("Refresh", struct refresh_body, refresh_fields);
+
+static const struct field token_pair_fields[] = {
+    FIELD_OBJECT(struct token_pair, user, "user", user_table),
+    FIELD_TEXT(struct token_pair, access_token, "accessToken", .secret = true),
+    FIELD_TEXT(struct token_pair, refresh_token, "refreshToken", .secret = true),
+    FIELD_TEXT(struct token_pair, token_type, "tokenType"),
+    FIELD_I64(struct token_pair, expires_in, "expiresIn", .doc = "seconds"),
+};
+const struct table token_pair_table = TABLE("TokenPair", struct token_pair, token_pair_fields);
+
+static const struct field password_fields[] = {
+    FIELD_TEXT(struct password_body, current_password, "currentPassword", .required = true,
+        .min = 1, .max = PASSWORD_BYTES_LIMIT, .secret = true),
+    FIELD_TEXT(struct password_body, new_password, "newPassword", .required = true, .min = 1,
+        .max = PASSWORD_BYTES_LIMIT, .secret = true),
+};
+const struct table password_table = TABLE("PasswordChange", struct password_body, password_fields);
+
+static const struct field user_change_fields[] = {
+    FIELD_TEXT(struct user_change_body, name, "name", .pattern = "name"),
+    FIELD_TEXT(struct user_change_body, phone, "phone", .pattern = "phone"),
+};
+const struct table user_change_table =
+    TABLE("UserChange", struct user_change_body, user_change_fields);
+
+static const struct field roles_fields[] = {
+    FIELD_TEXTS(struct roles_value, roles, "roles", .required = true, .min = 1, .max = 3,
+        .choices = people_roles),
+};
+const struct table roles_table = TABLE("Roles", struct roles_value, roles_fields);
+
+static const char *const service_names[] = {
+    "auth", "cart", "order", "payment", "seller", "notification", "aibuddy", NULL};
+
+static const struct field service_token_fields[] = {
+    FIELD_TEXT(
+        struct service_token_body, service, "service", .required = true, .choices = service_names),
+    FIELD_TEXT(struct service_token_body, api_key, "apiKey", .required = true, .min = 1, .max = 512,
+        .secret = true),
+    FIELD_TEXT(struct service_token_body, audience, "audience", .required = true,
+        .choices = service_names),
+};
+const struct table service_token_table =
+    TABLE("ServiceTokenRequest", struct service_token_body, service_token_fields);
+
+static const struct field service_token_answer_fields[] = {
+    FIELD_TEXT(struct service_token_answer, access_token, "accessToken", .secret = true),
+    FIELD_I64(struct service_token_answer, expires_in, "expiresIn", .doc = "seconds"),
+};
+const struct table service_token_answer_table =
+    TABLE("ServiceToken", struct service_token_answer, service_token_answer_fields);
+
+static const struct field introspect_fields[] = {
+    FIELD_TEXT(struct introspect_body, token, "token", .required = true, .min = 1, .max = 16384,
+        .secret = true),
+};
+const struct table introspect_table =
+    TABLE("Introspect", struct introspect_body, introspect_fields);
+
+static const struct field introspection_fields[] = {
+    FIELD_BOOL(struct introspection, active, "active"),
+    FIELD_UUID(struct introspection, user_id, "userId"),
+    FIELD_TEXT(struct introspection, email, "email"),
+    FIELD_TEXT(struct introspection, name, "name"),
+    FIELD_TEXTS(struct introspection, roles, "roles"),
+    FIELD_UUID(struct introspection, session_id, "sessionId"),
+    FIELD_TIME(struct introspection, expires_at, "expiresAt"),
+};
+const struct table introspection_table =
+    TABLE("Introspection", struct introspection, introspection_fields);
+
+#define PARAM_USER    FIELD_UUID(struct user_params, user_id, "userId", .required = true)
+#define PARAM_ADDRESS FIELD_UUID(struct user_params, address_id, "addressId", .required = true)
+#define PARAM_PAGE                                                                                 \
+    FIELD_TEXT(struct user_params, cursor, "cursor", .max = 512),                                  \
+        FIELD_I64(struct user_params, limit, "limit", .min = 1, .max = 100, .fallback = 20)
+
+static const struct field user_params_fields[] = {PARAM_USER};
+const struct table user_params_table = TABLE("UserParams", struct user_params, user_params_fields);
+
+static const struct field address_params_fields[] = {PARAM_USER, PARAM_ADDRESS};
+const struct table address_params_table =
+    TABLE("AddressParams", struct user_params, address_params_fields);
+
+static const struct field address_list_params_fields[] = {PARAM_USER, PARAM_PAGE};
+const struct table address_list_params_table =
+    TABLE("AddressListParams", struct user_params, address_list_params_fields);
+
+static const struct field session_params_fields[] = {
+    FIELD_UUID(struct user_params, session_id, "sessionId", .required = true),
+};
+const struct table session_params_table =
+    TABLE("SessionParams", struct user_params, session_params_fields);
+
+static const struct field session_list_params_fields[] = {PARAM_PAGE};
+const struct table session_list_params_table =
+    TABLE("SessionListParams", struct user_params, session_list_params_fields);
+
+const struct config_row auth_config[] = {
+    {"SIGNING_KEY_DIR", CONFIG_TEXT, .fallback = NULL,
+        .doc = "folder of the private keys <kid>.pem; one is made when there is none"},
+    {"SERVICE_KEYS_DIR", CONFIG_TEXT, .fallback = NULL,
+        .doc = "folder of the services' secrets <service>.key"},
+    {"ACCESS_TOKEN_TTL_S", CONFIG_I64, .fallback = "600", .min = 30, .max = 3600,
+        .doc = "life of an access token"},
+    {"SERVICE_TOKEN_TTL_S", CONFIG_I64, .fallback = "300", .min = 90, .max = 300,
+        .doc = "life of a service token"},
+    {"REFRESH_TOKEN_TTL_S", CONFIG_I64, .fallback = "2592000", .min = 60, .max = 31536000,
+        .doc = "life of a session that is not used"},
+    {"LOGIN_PAIR_BURST", CONFIG_I64, .fallback = "30", .min = 1, .max = 100000,
+        .doc = "tries at once on one account from one address"},
+    {"LOGIN_PAIR_PER_MINUTE", CONFIG_I64, .fallback = "30", .min = 1, .max = 100000,
+        .doc = "tries that come back a minute"},
+    {"LOGIN_ACCOUNT_BURST", CONFIG_I64, .fallback = "200", .min = 1, .max = 100000,
+        .doc = "tries at once on one account from everywhere"},
+    {"LOGIN_ACCOUNT_PER_MINUTE", CONFIG_I64, .fallback = "100", .min = 1, .max = 100000,
+        .doc = "tries that come back a minute"},
+    {"LOGIN_ADDRESS_BURST", CONFIG_I64, .fallback = "600", .min = 1, .max = 1000000,
+        .doc = "logins and registrations at once from one address"},
+    {"LOGIN_ADDRESS_PER_MINUTE", CONFIG_I64, .fallback = "600", .min = 1, .max = 1000000,
+        .doc = "tries that come back a minute"},
+};
+const size_t auth_config_count = ARRAY_SIZE(auth_config);
