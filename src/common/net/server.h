@@ -28,7 +28,8 @@ struct http_response {
 };
 
 /* Runs on the request's own fiber; may park. Its ambient deadline is set by the server
- * (`request_timeout_us`). When the client goes away the fiber is cancelled. */
+ * (`request_timeout_us`, or X-Deadline-Ms when that is less). When the client goes away, or closes
+ * its side, the fiber is cancelled; a reply given all the same is still sent if it can be. */
 typedef void (*http_handler)(void *ctx, struct http_request *req, struct http_response *res);
 
 struct http_server_config {

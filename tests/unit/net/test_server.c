@@ -7,6 +7,7 @@
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -54,7 +55,7 @@ static void handle_echo(struct http_request *req, struct http_response *res)
     http_header_add(&res->headers, SPAN("X-Echo"), http_header_get(req->headers, "x-echo"));
 }
 
-static void handle(void *ctx, struct http_request *req, struct http_response *res)
+static PARKS void handle(void *ctx, struct http_request *req, struct http_response *res)
 {
     struct rig *rig = ctx;
 
@@ -954,7 +955,7 @@ Test(server, connections_limit__exceeded__gets_503_and_close)
     rig_run(&rig, client_crowd);
 }
 
-static void idle_fiber(void *arg)
+static PARKS void idle_fiber(void *arg)
 {
     struct rig *rig = arg;
 
@@ -1007,6 +1008,80 @@ Test(server, fiber_limit__reached__gets_503_and_keeps_the_connection)
     rig_run(&rig, client_full);
     cr_assert_eq(rig.handled, 1);
     cr_assert_eq(rig.refused_status, 503);
+}
+
+/* Descriptors for the client's side of two connections, but not for the server's side of both. */
+static void client_starves(struct rig *rig)
+{
+    struct rlimit all, few;
+    struct answer a = {0};
+    int first = dial(rig);
+
+    send_text(first, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    CHECK(read_answer(first, false, &a) && a.status == 200, "%d", a.status);
+    int next = dup(first); /* the lowest free descriptor: the second connection's */
+    close(next);
+    CHECK(getrlimit(RLIMIT_NOFILE, &all) == 0);
+    few = all;
+    few.rlim_cur = (rlim_t)next + 1;
+    CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    int second = dial(rig);
+    CHECK(second == next, "%d", second);
+    send_text(second, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    rig_sync(rig);
+    send_text(first, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    CHECK(read_answer(first, false, &a) && a.status == 200, "who is in is served");
+    CHECK(setrlimit(RLIMIT_NOFILE, &all) == 0);
+    CHECK(read_answer(second, false, &a) && a.status == 200, "who waited is served");
+    free(a.body);
+    close(first);
+    close(second);
+}
+
+Test(server, descriptors__run_out__only_new_connections_wait)
+{
+    struct rig rig = {0};
+
+    rig_run(&rig, client_starves);
+    cr_assert_eq(rig.handled, 3);
+}
+
+/* Good and bad requests with bytes replaced, cut off anywhere, the connection closed or reset: the
+ * server must be as good as new afterwards. */
+static void client_mutates(struct rig *rig)
+{
+    const struct linger now = {.l_onoff = 1, .l_linger = 0};
+    uint64_t x = 88172645463325252u; /* xorshift */
+    struct answer a = {0};
+    char text[256];
+
+    for (int i = 0; i < 600; i++) {
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        struct span from = raw_requests[x % ARRAY_SIZE(raw_requests)].bytes;
+        memcpy(text, from.ptr, from.len);
+        for (unsigned n = x >> 20 & 3; n > 0; n--)
+            text[(x >> (8 * n)) % from.len] = (char)(x >> (40 + n));
+        int fd = dial(rig);
+        send_span(fd, span_make(text, x >> 32 & 1 ? from.len : (x >> 33) % from.len));
+        if (x >> 50 & 1)
+            rig_sync(rig);
+        if (x >> 51 & 1)
+            setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+        close(fd);
+    }
+    until_nobody(rig);
+    int fd = dial(rig);
+    send_text(fd, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    CHECK(read_answer(fd, false, &a) && a.status == 200, "%d", a.status);
+    free(a.body);
+    close(fd);
+}
+
+Test(server, requests__mutated_and_cut_off__leave_nothing_behind)
+{
+    struct rig rig = {0};
+
+    rig_run(&rig, client_mutates);
 }
 
 static void client_forwarded(struct rig *rig)
@@ -1063,7 +1138,7 @@ struct drain {
     int result;
 };
 
-static void drain_fiber(void *arg)
+static PARKS void drain_fiber(void *arg)
 {
     struct drain *drain = arg;
 
