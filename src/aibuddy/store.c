@@ -37,7 +37,7 @@ const struct pg_statement aibuddy_statements[] = {
     /* Four small steps, queued together: know the order, count it unless it is counted or
      * cancelled, mark it. A cancellation that came first has left a cancelled row without lines. */
     [SQL_ORDER_ADD] = {"order_add",
-        "WITH added AS (INSERT INTO known_orders (order_id, user_id, day, skus, quantities, "
+        "INSERT INTO known_orders (order_id, user_id, day, skus, quantities, "
         "counted) "
         "SELECT $1, $2, ($4::timestamptz AT TIME ZONE 'UTC')::date, array_agg(sku), "
         "array_agg(quantity), false FROM (SELECT i->>'sku' AS sku, "

@@ -124,6 +124,7 @@ int store_list(const char *user_id, const char *seller_id, const char *status, i
 int store_history(const char *order_id, struct order_history *ret_history) PARKS;
 int store_sells_in(const char *order_id, const char *seller_id, bool *ret_sells) PARKS;
 int store_abandon(struct pg_tx *tx, const char *order_id); /* queued */
+/* Locks the id until the commit, then looks. */
 int store_is_abandoned(struct pg_tx *tx, const char *order_id, bool *ret_abandoned) PARKS;
 /* Saves status, facts, refund, reason and address of `o` with version + 1 (queued). */
 int store_save(struct pg_tx *tx, const struct order *o);

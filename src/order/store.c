@@ -25,6 +25,7 @@ enum {
     SQL_HISTORY_ADD,
     SQL_SELLS_IN,
     SQL_ABANDON,
+    SQL_LOCK_ID,
     SQL_IS_ABANDONED,
     SQL_SAVE,
 };
@@ -64,11 +65,12 @@ const struct pg_statement order_statements[] = {
         &flag_table},
     [SQL_ABANDON] = {"order_abandon",
         "INSERT INTO abandoned_orders (id) VALUES ($1) ON CONFLICT DO NOTHING"},
-    /* Locks out a create that runs at the same time: both take the same transaction lock first. */
+    /* Create and abandon of one id exclude each other; a statement of its own, so that the next
+     * one's snapshot is taken after the wait. */
+    [SQL_LOCK_ID] = {"order_lock_id",
+        "SELECT pg_advisory_xact_lock(hashtextextended(($1::uuid)::text, 0))"},
     [SQL_IS_ABANDONED] = {"order_is_abandoned",
-        "SELECT EXISTS (SELECT 1 FROM abandoned_orders WHERE id = $1) "
-        "FROM pg_advisory_xact_lock(hashtextextended($1::text, 0))",
-        &flag_table},
+        "SELECT EXISTS (SELECT 1 FROM abandoned_orders WHERE id = $1)", &flag_table},
     [SQL_SAVE] = {"order_save",
         "UPDATE orders SET status = $2, paid_at = $3, stock_committed_at = $4, refunded = $5, "
         "reason = $6, shipping_address = $7, version = version + 1, updated_at = now() WHERE id = "
@@ -155,6 +157,7 @@ int store_abandon(struct pg_tx *tx, const char *order_id)
 int store_is_abandoned(struct pg_tx *tx, const char *order_id, bool *ret_abandoned)
 {
     struct pg_result result;
+    TRY(pg_queue(tx, &order_statements[SQL_LOCK_ID], PG_ARGS(PG_TEXT(order_id))));
     TRY(pg_run(tx, &order_statements[SQL_IS_ABANDONED], PG_ARGS(PG_TEXT(order_id)), &result));
     *ret_abandoned = PG_ROW(result, struct flag_row, 0)->value;
     return 0;
