@@ -139,8 +139,12 @@ suite_down() {
     local part
     gateway_down
     service_down "${SERVICES[@]}"
-    for part in "${PARTS[@]}"; do ("${part}_down") & done
-    wait
+    local -a jobs=()
+    for part in "${PARTS[@]}"; do
+        ("${part}_down") &
+        jobs+=($!)
+    done
+    wait "${jobs[@]}" || true
     note "down"
 }
 
