@@ -90,6 +90,7 @@ static void require_sound(const struct door_head *head, struct span bytes)
     arena_free(a);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct verdict whole, pieces;
