@@ -20,9 +20,11 @@
 
 #include <uthash.h>
 
-#define KEYS_REFRESH_US (5 * USEC_PER_SEC)
-#define KEYS_LIMIT      8
-#define CACHE_LIMIT     20000
+#define KEYS_REFRESH_US  (5 * USEC_PER_SEC)
+#define KEYS_PATIENCE_US (2 * USEC_PER_SEC)
+#define SIGNATURE_LIMIT  1024 /* bytes: RSA-8192 */
+#define KEYS_LIMIT       8
+#define CACHE_LIMIT      20000
 
 struct verification_key {
     char kid[64];
@@ -39,6 +41,7 @@ struct cached_token {
 
 static struct verification_key keys[KEYS_LIMIT];
 static size_t keys_count;
+static bool keys_are_own; /* registered, not fetched: there is nobody to ask for more */
 static int64_t keys_fetched_us;
 static struct latch *keys_fetching;
 static struct cached_token *cache;
@@ -67,7 +70,7 @@ const char *role_name(unsigned role)
 
 /* ---- keys ---- */
 
-void token_key_set(const char *kid, const char *public_pem)
+static void key_put(const char *kid, const char *public_pem)
 {
     struct verification_key *k = NULL;
     for (size_t i = 0; i < keys_count; i++)
@@ -83,12 +86,19 @@ void token_key_set(const char *kid, const char *public_pem)
     k->pem = mem_strdup(public_pem);
 }
 
+void token_key_set(const char *kid, const char *public_pem)
+{
+    keys_are_own = true;
+    key_put(kid, public_pem);
+}
+
 void token_keys_clear(void)
 {
     for (size_t i = 0; i < keys_count; i++)
         mem_free(keys[i].pem);
     memset(keys, 0, sizeof(keys));
     keys_count = 0;
+    keys_are_own = false;
     keys_fetched_us = 0;
 }
 
@@ -137,16 +147,19 @@ static int keys_fetch_now(void)
         char *pem = NULL;
         if (strcmp(k->kty, "RSA") == 0 && (!k->alg || strcmp(k->alg, "RS256") == 0) &&
             token_key_from_jwk(span_of(k->n), span_of(k->e), &pem) == 0)
-            token_key_set(k->kid, pem);
+            key_put(k->kid, pem);
         mem_free(pem);
     }
     keys_fetched_us = clock_mono_us();
     return 0;
 }
 
-/* Single flight: one fiber asks, the others wait for its result. */
+/* Single flight: one fiber asks, the others wait for its result, so its own client's leaving must
+ * not end the call. */
 static int keys_fetch(void)
 {
+    if (keys_are_own)
+        return 0;
     if (keys_fetched_us && clock_mono_us() - keys_fetched_us < KEYS_REFRESH_US)
         return 0;
     int result = 0;
@@ -156,7 +169,9 @@ static int keys_fetch(void)
     }
     struct latch done = LATCH_INIT;
     keys_fetching = &done;
+    struct fiber_shield shield = fiber_shield_begin(clock_mono_us() + KEYS_PATIENCE_US);
     result = keys_fetch_now();
+    fiber_shield_end(shield);
     keys_fetching = NULL;
     latch_set(&done, result);
     return result;
@@ -204,9 +219,15 @@ static bool part_read(struct arena *a, struct span part, const struct table *t, 
            json_read(a, span_make(bytes, (size_t)n), t, JSON_LENIENT, ret_value, &errors) == 0;
 }
 
-static bool signature_valid(struct arena *a, struct span token, const char *pem)
+/* libjwt's own base64 passes over what it does not know: without the strict look first, one
+ * signature would have any number of spellings, each a new entry of the cache. */
+static bool signature_valid(
+    struct arena *a, struct span token, struct span signature, const char *pem)
 {
+    uint8_t bytes[SIGNATURE_LIMIT];
     jwt_t *jwt = NULL;
+    if (crypto_base64url_decode(signature, bytes, sizeof(bytes)) <= 0)
+        return false;
     const char *text = arena_strndup(a, token.ptr, token.len);
     if (jwt_decode(&jwt, text, (const unsigned char *)pem, (int)strlen(pem)) != 0)
         return false;
@@ -220,7 +241,8 @@ static bool claims_valid(const struct token_payload *p, const char *service_name
     bool for_users = strcmp(p->aud, TOKEN_AUDIENCE_USER) == 0;
     bool for_service = service_name && strcmp(p->aud, service_name) == 0;
     return strcmp(p->iss, TOKEN_ISSUER) == 0 && (for_users || for_service) &&
-           p->exp > now_s - TOKEN_SKEW_S && p->nbf <= now_s + TOKEN_SKEW_S && p->exp > p->nbf;
+           p->exp > now_s - TOKEN_SKEW_S && p->nbf <= now_s + TOKEN_SKEW_S &&
+           p->iat <= now_s + TOKEN_SKEW_S && p->exp > p->nbf;
 }
 
 static int reject(const char *why)
@@ -250,7 +272,7 @@ static int verify_fresh(
     }
     if (!pem)
         return reject("unknown key");
-    if (!signature_valid(a, token, pem))
+    if (!signature_valid(a, token, part[2], pem))
         return reject("bad signature");
     if (!part_read(a, part[1], &payload_table, ret_payload))
         return reject("unreadable claims");

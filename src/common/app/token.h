@@ -1,14 +1,15 @@
 #pragma once
 
-/* Access tokens: JWT RS256 (RFC 9068 shape). Algorithm and key id are pinned before libjwt decodes;
- * iss, aud, exp, nbf, typ are checked by us; verified tokens are cached by hash until they expire.
- * Keys come from auth's JWKS; auth registers its own. */
+/* Access tokens: JWT RS256 (RFC 9068's claims; libjwt 1.10 knows no type but "JWT"). Algorithm and
+ * key id are pinned before libjwt decodes; iss, aud, exp, nbf, typ are checked by us; verified
+ * tokens are cached by hash until they expire. Keys come from auth's JWKS; auth registers its own.
+ */
 
 #include "common/app/request.h"
 
 #define TOKEN_ISSUER        "souk-auth"
 #define TOKEN_AUDIENCE_USER "souk" /* user tokens; service tokens carry the callee's name */
-#define TOKEN_TYPE          "at+jwt"
+#define TOKEN_TYPE          "JWT"
 #define TOKEN_SIZE_LIMIT    4096
 #define TOKEN_SKEW_S        60
 
@@ -17,8 +18,8 @@
 int token_verify(
     struct arena *a, struct span token, const char *service_name, struct caller *ret_caller) PARKS;
 
-/* A verification key: public key as PEM. Auth registers its own; the others fetch
- * <AUTH_SERVICE_URL>/.well-known/jwks.json at need. */
+/* A verification key: public key as PEM. A process that registers its own (auth) asks nobody for
+ * others; the rest fetch <AUTH_SERVICE_URL>/.well-known/jwks.json at need. */
 void token_key_set(const char *kid, const char *public_pem);
 void token_keys_clear(void);
 void token_cache_clear(void);
