@@ -3,7 +3,7 @@
 # By default the ones that `./souk test` starts; SOUK_STATE and SOUK_PORT_BASE choose others.
 # For each service SVC: SVC_SERVICE_URL, SVC_DATABASE_URL (its runtime role), SVC_MIGRATE_DATABASE_URL
 # (the owner), SVC_AUDIT_DATABASE_URL (reads only), SVC_AMQP_URL (its broker user), SVC_API_KEY_FILE.
-# For all: TEST_DATABASE_URL (superuser; TEST_PG_URL is the same), TEST_AMQP_URL (ops),
+# For all: TEST_DATABASE_URL (superuser; TEST_PG_URL is the same), OPS_AMQP_URL (ops),
 # RABBITMQ_MANAGEMENT_URL (with user), REDIS_URL, SMTP_URL, MAIL_URL, PUBLIC_URL.
 # In scripts also the functions of tools/lib: management, admin_psql, running, die and so on.
 
@@ -29,7 +29,7 @@ for _svc in "${SERVICES[@]}"; do
 done
 TEST_DATABASE_URL=postgresql://souk_admin:$(secret pg-admin)@127.0.0.1:${PORTS[postgres]}/postgres
 TEST_PG_URL=$TEST_DATABASE_URL
-TEST_AMQP_URL=$(amqp_url ops)
+OPS_AMQP_URL=$(amqp_url ops)
 RABBITMQ_MANAGEMENT_URL=$(management_url)
 [ -n "$(external RABBITMQ_MANAGEMENT_URL)" ] ||
     RABBITMQ_MANAGEMENT_URL=http://ops:$(secret amqp-ops)@127.0.0.1:${PORTS[ui]}
@@ -37,4 +37,4 @@ REDIS_URL=$(redis_url)
 SMTP_URL=$(smtp_url)
 MAIL_URL=http://127.0.0.1:${PORTS[mail]}
 PUBLIC_URL=$(public_url)
-export TEST_DATABASE_URL TEST_PG_URL TEST_AMQP_URL RABBITMQ_MANAGEMENT_URL REDIS_URL SMTP_URL MAIL_URL PUBLIC_URL
+export TEST_DATABASE_URL TEST_PG_URL OPS_AMQP_URL RABBITMQ_MANAGEMENT_URL REDIS_URL SMTP_URL MAIL_URL PUBLIC_URL
