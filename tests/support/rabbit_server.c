@@ -240,6 +240,7 @@ static bool start_private(struct rabbit_server *s)
     running = s;
     signal(SIGTERM, on_deadly_signal);
     signal(SIGINT, on_deadly_signal);
+    signal(SIGABRT, on_deadly_signal);
     return spawn_orphan(s, "/usr/bin/epmd", epmd, &s->epmd) && rabbit_server_launch(s) &&
            rabbit_server_await(s);
 }

@@ -9,7 +9,11 @@
  *
  * Pausing cancels, gives back what was not handed out, waits for the batch that is out, and closes
  * the channel; consuming again takes a fresh channel. (RabbitMQ 3.10.8 fails a channel on which a
- * consumer of a quorum queue is cancelled and registered again while deliveries are in flight.) */
+ * consumer of a quorum queue is cancelled and registered again while deliveries are in flight.)
+ *
+ * A queue that is deleted under us ends the consumer with basic.cancel, and we come back for it.
+ * One that is deleted and declared again in the same moment does not: 3.10.8 then moves the
+ * consumer over without a word and delivers nothing. Nothing can be seen of that from here. */
 
 #include "common/bus/puller.h"
 

@@ -21,9 +21,6 @@
 #include <amqp_tcp_socket.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -32,10 +29,9 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 
-#define CONNECT_TIMEOUT_US (3 * USEC_PER_SEC)
-#define LOGIN_TIMEOUT_S    3
-#define FRAMES_PER_READ    512
-#define HEARTBEATS_MISSED  2
+#define LOGIN_TIMEOUT_S   3
+#define FRAMES_PER_READ   512
+#define HEARTBEATS_MISSED 2
 
 enum assembly { ASSEMBLY_NONE, ASSEMBLY_HEADER, ASSEMBLY_BODY };
 
@@ -86,49 +82,6 @@ void wire_address_deinit(struct wire_address *a)
 }
 
 /* ---- dialing ---- */
-
-static bool connect_finished(int fd, int64_t deadline_us, atomic_bool *stopping)
-{
-    while (clock_mono_us() < deadline_us && !atomic_load(stopping)) {
-        struct pollfd p = {.fd = fd, .events = POLLOUT};
-        if (poll(&p, 1, 100) <= 0)
-            continue;
-        int error = 0;
-        socklen_t len = sizeof(error);
-        return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == 0;
-    }
-    return false;
-}
-
-static int connect_address(const struct addrinfo *ai, int64_t deadline_us, atomic_bool *stopping)
-{
-    int fd = socket(ai->ai_family, ai->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, ai->ai_protocol);
-    if (fd < 0)
-        return -1;
-    int one = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-    if (connect(fd, ai->ai_addr, ai->ai_addrlen) == 0 ||
-        (errno == EINPROGRESS && connect_finished(fd, deadline_us, stopping)))
-        return fd;
-    close(fd);
-    return -1;
-}
-
-static int connect_host(const struct wire_address *a, atomic_bool *stopping)
-{
-    char port[16];
-    snprintf(port, sizeof(port), "%d", a->port);
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *list;
-    if (getaddrinfo(a->host, port, &hints, &list) != 0)
-        return -1;
-    int64_t deadline_us = clock_mono_us() + CONNECT_TIMEOUT_US;
-    int fd = -1;
-    for (struct addrinfo *ai = list; ai && fd < 0; ai = ai->ai_next)
-        fd = connect_address(ai, deadline_us, stopping);
-    freeaddrinfo(list);
-    return fd;
-}
 
 static amqp_table_entry_t entry_text(const char *key, const char *text)
 {
@@ -202,7 +155,7 @@ static void offer_dialing_fd(struct mailbox *box, int fd)
 struct wire *wire_dial(const struct wire_address *a, const char *name, unsigned heartbeat_s,
     struct mailbox *box, char *why, size_t why_size)
 {
-    int fd = connect_host(a, &box->stopping);
+    int fd = dial_tcp(a->host, a->port, &box->stopping);
     if (fd < 0) {
         snprintf(why, why_size, "cannot connect to %s port %d", a->host, a->port);
         return NULL;

@@ -14,6 +14,9 @@ struct wire_address {
 int wire_address_parse(const char *url, struct wire_address *ret_address); /* 0 or ERR_INVALID */
 void wire_address_deinit(struct wire_address *a);
 
+/* A non-blocking socket, or -1. */
+int dial_tcp(const char *host, int port, const atomic_bool *stopping);
+
 enum wire_event_kind {
     WIRE_READY, /* confirm.select-ok or consume-ok */
     WIRE_DELIVER,

@@ -4,7 +4,7 @@
 
 #include "fixture.h"
 
-static void ten_thousand(struct fixture *x)
+static PARKS void ten_thousand(struct fixture *x)
 {
     publish_numbered(x->bus, "window.a", 10000);
     struct bus_state s = bus_state(x->bus);
@@ -19,7 +19,7 @@ Test(bus, publish__ten_thousand_messages__the_window_slides_and_all_are_confirme
     fixture_run("window", 10, ten_thousand);
 }
 
-static void unroutable(struct fixture *x)
+static PARKS void unroutable(struct fixture *x)
 {
     struct bus_message m[] = {message_to("x", "ret.a", "1"), message_to("x", "nowhere", "2"),
         message_to("x", "ret.b", "3"), message_to("x", "nowhere", "4"),
@@ -41,7 +41,7 @@ Test(bus, publish__without_a_route__is_returned_although_it_is_confirmed)
     fixture_run("ret", 10, unroutable);
 }
 
-static void forbidden_alone(struct fixture *x)
+static PARKS void forbidden_alone(struct fixture *x)
 {
     rabbit_admin_exchange(x->admin, "x.internal", "topic", true);
     struct bus_message bad = message_to("x.internal", "a", "1");
@@ -60,7 +60,7 @@ Test(bus, publish__that_the_broker_forbids__fails_alone_and_the_next_one_passes)
     fixture_run("forbidden", 10, forbidden_alone);
 }
 
-static void forbidden_among_others(struct fixture *x)
+static PARKS void forbidden_among_others(struct fixture *x)
 {
     rabbit_admin_exchange(x->admin, "x.internal", "topic", true);
     struct bus_message m[] = {message_to("x", "among.a", "1"),
@@ -81,7 +81,7 @@ Test(bus, publish__with_a_forbidden_one_among_others__publishing_again_names_the
     fixture_run("among", 10, forbidden_among_others);
 }
 
-static void refused_here(struct fixture *x)
+static PARKS void refused_here(struct fixture *x)
 {
     static char big[BUS_BODY_LIMIT + 1];
     struct bus_message m[] = {message_to("x", "here.a", "1"), message_to("x", "here.a", "2"),
@@ -102,13 +102,13 @@ Test(bus, publish__with_one_too_big__the_others_pass)
     fixture_run("here", 10, refused_here);
 }
 
-static void publisher_fiber(void *arg)
+static PARKS void publisher_fiber(void *arg)
 {
     struct fixture *x = arg;
     publish_numbered(x->bus, "many.a", 20);
 }
 
-static void many_fibers(struct fixture *x)
+static PARKS void many_fibers(struct fixture *x)
 {
     struct fiber *fibers[50];
     for (int i = 0; i < 50; i++)
@@ -128,14 +128,14 @@ struct victim {
     int result, returned;
 };
 
-static void victim_fiber(void *arg)
+static PARKS void victim_fiber(void *arg)
 {
     struct victim *v = arg;
     struct bus_message m = message_to("x", "cancel.a", "1");
     v->returned = bus_publish(v->bus, &m, 1, &v->result, USEC_NEVER);
 }
 
-static void cancelled(struct fixture *x)
+static PARKS void cancelled(struct fixture *x)
 {
     struct bus *nowhere = bus_new(x->loop, &(struct bus_config){.url = "amqp://a:b@127.0.0.1:1/"});
     struct victim v = {.bus = nowhere};
@@ -156,7 +156,7 @@ Test(bus, publish__cancelled_while_there_is_no_broker__returns_at_once)
     fixture_run("cancel", 10, cancelled);
 }
 
-static void wrong_password(struct fixture *x)
+static PARKS void wrong_password(struct fixture *x)
 {
     char url[256];
     const char *at = strrchr(rabbit_server_url(the_server()), '@');

@@ -2,9 +2,10 @@
 #include <stdio.h>
 
 #include "common/base/mem.h"
+#include "common/fiber/sync.h"
 #include "fixture.h"
 
-static void batches(struct fixture *x)
+static PARKS void batches(struct fixture *x)
 {
     publish_numbered(x->bus, "batches.a", 2000);
     struct collector *c = collector_start(x->bus, "q.batches", 40);
@@ -24,7 +25,7 @@ Test(consumer, consume__two_thousand__come_in_order_in_batches_and_are_acked)
     fixture_run("batches", 10, batches);
 }
 
-static void ack_each(struct fixture *x)
+static PARKS void ack_each(struct fixture *x)
 {
     struct collector *c = collector_start(x->bus, "q.each", 0);
     c->ack_each = true;
@@ -73,7 +74,7 @@ static void mix(void *ctx, struct bus_message *const *deliveries, size_t count)
     }
 }
 
-static void mixed(struct fixture *x)
+static PARKS void mixed(struct fixture *x)
 {
     struct mixer *m = arena_alloc(fiber_arena(), sizeof(*m));
     publish_numbered(x->bus, "mixed.a", 100);
@@ -151,7 +152,7 @@ static void keeper_start(struct keeper *k, struct bus *b, const char *queue)
         bus_consume(b, &(struct bus_consumer_config){.queue = queue, .on_batch = keep, .ctx = k});
 }
 
-static void round_trip(struct fixture *x)
+static PARKS void round_trip(struct fixture *x)
 {
     static char text[1201];
     struct keeper k = {0};
@@ -201,7 +202,7 @@ Test(consumer, delivery__with_big_headers__carries_everything_but_the_brokers_ow
     fixture_run("trip", 10, round_trip);
 }
 
-static void sizes(struct fixture *x)
+static PARKS void sizes(struct fixture *x)
 {
     static const size_t lens[] = {0, 1, 32760, 32761, 65520, BUS_BODY_LIMIT};
     char *body = mem_alloc(BUS_BODY_LIMIT);
@@ -232,7 +233,7 @@ Test(consumer, delivery__of_any_size_up_to_the_limit__arrives_byte_for_byte)
     fixture_run("sizes", 10, sizes);
 }
 
-static void odd_ones(struct fixture *x)
+static PARKS void odd_ones(struct fixture *x)
 {
     struct keeper k = {0};
     struct bus_message last = message_to("x", "odd.z", "last");
@@ -259,7 +260,7 @@ Test(consumer, delivery__with_nested_headers_or_too_big__stops_nothing)
 
 /* ---- pausing, stopping, competing ---- */
 
-static void pause_resume(struct fixture *x)
+static PARKS void pause_resume(struct fixture *x)
 {
     struct collector *c = collector_start(x->bus, "q.pause", 10);
     publish_numbered(x->bus, "pause.a", 100);
@@ -298,7 +299,7 @@ struct slow {
     unsigned running, finished, deliveries;
 };
 
-static void handle_slowly(void *ctx, struct bus_message *const *deliveries, size_t count)
+static PARKS void handle_slowly(void *ctx, struct bus_message *const *deliveries, size_t count)
 {
     struct slow *s = ctx;
     s->running++;
@@ -310,7 +311,7 @@ static void handle_slowly(void *ctx, struct bus_message *const *deliveries, size
     s->finished++;
 }
 
-static void stop_drains(struct fixture *x)
+static PARKS void stop_drains(struct fixture *x)
 {
     struct slow s = {0};
     publish_numbered(x->bus, "drain.a", 50);
@@ -330,7 +331,35 @@ Test(consumer, stop__while_a_batch_runs__waits_for_it_and_gives_the_rest_back)
     fixture_run("drain", 10, stop_drains);
 }
 
-static void compete(struct fixture *x)
+static PARKS void wait_for_latch(void *arg)
+{
+    struct latch *released = arg;
+    (void)latch_wait(released, "release", USEC_NEVER, NULL);
+}
+
+static PARKS void no_fiber_left(struct fixture *x)
+{
+    struct latch released = LATCH_INIT;
+    publish_numbered(x->bus, "busy.a", 20);
+    while (fiber_spawn(x->loop, "filler", wait_for_latch, &released, NULL) == 0)
+        continue;
+    struct collector *c = collector_start(x->bus, "q.busy", 10);
+    sleep_ms(500);
+    cr_assert_eq(c->deliveries, 0);
+    latch_set(&released, 0);
+    cr_assert(EVENTUALLY(c->deliveries == 20, 5000));
+    cr_assert_eq(c->out_of_order, 0);
+    cr_assert_eq(bus_consumer_stop(c->consumer, in_ms(5000)), 0);
+    cr_assert_eq(bus_state(x->bus).delivered, 20);
+    cr_assert_eq(rabbit_admin_depth(x->admin, "q.busy"), 0);
+}
+
+Test(consumer, consume__while_no_fiber_can_be_had__tries_the_same_batch_again)
+{
+    fixture_run("busy", 10, no_fiber_left);
+}
+
+static PARKS void compete(struct fixture *x)
 {
     struct bus *other = bus_new(
         x->loop, &(struct bus_config){.url = rabbit_server_url(the_server()), .name = "other"});
@@ -355,7 +384,7 @@ Test(consumer, consume__two_on_one_queue__share_it_and_handle_each_message_once)
     fixture_run("compete", 10, compete);
 }
 
-static void late_queue(struct fixture *x)
+static PARKS void late_queue(struct fixture *x)
 {
     rabbit_admin_delete_queue(x->admin, "q.late");
     struct collector *c = collector_start(x->bus, "q.late", 10);

@@ -20,7 +20,7 @@ struct sender {
 };
 
 /* As an outbox relay does it: what has no 0 is sent again. */
-static void send_until_confirmed(void *arg)
+static PARKS void send_until_confirmed(void *arg)
 {
     struct sender *s = arg;
     static char ids[CRASH_ROUND][12];
@@ -55,7 +55,7 @@ static void settle_declarations(void)
     cr_assert_eq(rabbit_server_ctl(the_server(), args), 0);
 }
 
-static void crash(struct fixture *x)
+static PARKS void crash(struct fixture *x)
 {
     static struct sender s;
     struct fiber *f;
@@ -91,7 +91,7 @@ struct ticker {
     int64_t worst_us;
 };
 
-static void tick(void *arg)
+static PARKS void tick(void *arg)
 {
     struct ticker *t = arg;
     int64_t last = clock_mono_us();
@@ -105,7 +105,7 @@ static void tick(void *arg)
     }
 }
 
-static void freeze(struct fixture *x)
+static PARKS void freeze(struct fixture *x)
 {
     static struct bus_message many[2000];
     static int results[2000];
@@ -142,7 +142,7 @@ Test(worker, broker_frozen__publishes_time_out_while_the_loop_ticks__and_recover
     fixture_run("freeze", 2, freeze);
 }
 
-static void freeze_and_end(struct fixture *x)
+static PARKS void freeze_and_end(struct fixture *x)
 {
     struct bus_message m = message_to("x", "end.a", "1");
     cr_assert_eq(publish_one(x->bus, &m, in_ms(10000)), 0);
@@ -163,7 +163,7 @@ Test(worker, broker_frozen__the_bus_still_ends_within_two_seconds)
 
 /* ---- the broker is idle, or full ---- */
 
-static void idle(struct fixture *x)
+static PARKS void idle(struct fixture *x)
 {
     struct bus_message m = message_to("x", "idle.a", "1");
     cr_assert_eq(publish_one(x->bus, &m, in_ms(10000)), 0);
@@ -183,7 +183,7 @@ static void set_watermark(const char *share)
     cr_assert_eq(rabbit_server_ctl(the_server(), args), 0);
 }
 
-static void blocked(struct fixture *x)
+static PARKS void blocked(struct fixture *x)
 {
     struct bus_message m = message_to("x", "blocked.a", "1");
     cr_assert_eq(publish_one(x->bus, &m, in_ms(10000)), 0);
