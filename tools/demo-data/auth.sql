@@ -1,6 +1,7 @@
 -- Demo accounts (README.md): an admin, eight sellers, twenty shoppers with an address each. All have
 -- the password souk-demo-2026; its hash was made once. For demonstrations only.
 
+SET client_encoding = 'UTF8';
 CREATE TEMP TABLE demo (kind text, n int, name text, city text, postal_code text, country text);
 INSERT INTO demo VALUES
     ('admin', 0, 'Ada Admin', NULL, NULL, NULL),

@@ -1,0 +1,190 @@
+#include <criterion/criterion.h>
+
+#include "auth/auth.h"
+
+#define S USEC_PER_SEC
+
+/* ---- passwords ---- */
+
+static char *repeated(const char *piece, size_t times)
+{
+    static char text[2048];
+    text[0] = 0;
+    for (size_t i = 0; i < times; i++)
+        strcat(text, piece);
+    return text;
+}
+
+Test(rules, password__of_8_to_128_characters__is_good)
+{
+    cr_assert_null(password_problem("correct horse", "a@b.example"));
+    cr_assert_null(password_problem("souk-demo-2026", NULL));
+    cr_assert_null(password_problem(repeated("x7", 4), NULL));
+    cr_assert_null(password_problem(repeated("x7", 64), NULL));
+}
+
+Test(rules, password__length__is_counted_in_characters_not_bytes)
+{
+    cr_assert_not_null(password_problem(repeated("é", 7), NULL));
+    cr_assert_null(password_problem(repeated("é", 8), NULL));
+    cr_assert_null(password_problem(repeated("漢", 128), NULL));
+    cr_assert_not_null(password_problem(repeated("漢", 129), NULL));
+}
+
+Test(rules, password__too_short_or_too_long__is_refused)
+{
+    cr_assert_not_null(password_problem("", NULL));
+    cr_assert_not_null(password_problem("1234567", NULL));
+    cr_assert_not_null(password_problem(repeated("x", 129), NULL));
+}
+
+Test(rules, password__common_or_the_address_itself__is_refused_in_any_case)
+{
+    cr_assert_not_null(password_problem("password123", NULL));
+    cr_assert_not_null(password_problem("PassWord123", NULL));
+    cr_assert_not_null(password_problem("Anna@Souk.example", "anna@souk.example"));
+    cr_assert_null(password_problem("password123 but longer", "anna@souk.example"));
+}
+
+/* ---- texts ---- */
+
+Test(rules, email_normal__mixed_case__is_lower)
+{
+    struct arena *a = arena_new();
+    cr_assert_str_eq(email_normal(a, "Anna.B+X@Souk.EXAMPLE"), "anna.b+x@souk.example");
+    arena_free(a);
+}
+
+Test(rules, text_tame__any_bytes__become_printable_and_short)
+{
+    struct arena *a = arena_new();
+    cr_assert_str_eq(text_tame(a, SPAN("curl/7.88 (x)"), 64), "curl/7.88 (x)");
+    cr_assert_str_eq(text_tame(a, SPAN("a\x80\xff\n\tb"), 64), "a????b");
+    cr_assert_str_eq(text_tame(a, SPAN("abcdef"), 3), "abc");
+    cr_assert_str_eq(text_tame(a, (struct span){0}, 3), "");
+    arena_free(a);
+}
+
+/* ---- roles ---- */
+
+static struct list names(const char **texts, size_t n)
+{
+    return (struct list){.len = n, .items = texts};
+}
+
+Test(rules, roles__names_and_array__agree)
+{
+    struct arena *a = arena_new();
+    const char *all[] = {"seller", "user", "nonsense", "admin", "user"};
+    cr_assert_eq(roles_of(names(all, 5)), ROLE_SIGNED_IN);
+    cr_assert_str_eq(roles_array(a, ROLE_SIGNED_IN), "{user,seller,admin}");
+    cr_assert_str_eq(roles_array(a, ROLE_SELLER), "{seller}");
+    cr_assert_str_eq(roles_array(a, ROLE_SERVICE), "{}", "the service role is nobody's to have");
+    arena_free(a);
+}
+
+Test(rules, roles_for_people__none_or_service__is_refused)
+{
+    cr_assert(roles_for_people(ROLE_USER));
+    cr_assert(roles_for_people(ROLE_SIGNED_IN));
+    cr_assert_not(roles_for_people(0));
+    cr_assert_not(roles_for_people(ROLE_USER | ROLE_SERVICE));
+}
+
+/* ---- refresh tokens ---- */
+
+Test(rules, refresh_successor__same_token_and_secret__is_the_same_and_no_other)
+{
+    char one[CRYPTO_TOKEN_SIZE], again[CRYPTO_TOKEN_SIZE], other[CRYPTO_TOKEN_SIZE];
+    refresh_successor(SPAN("secret"), "token", one);
+    refresh_successor(SPAN("secret"), "token", again);
+    cr_assert_str_eq(one, again);
+    cr_assert_eq(strlen(one), CRYPTO_TOKEN_SIZE - 1);
+    refresh_successor(SPAN("secret"), "tokem", other);
+    cr_assert_str_neq(one, other);
+    refresh_successor(SPAN("secreT"), "token", other);
+    cr_assert_str_neq(one, other);
+}
+
+static struct refresh_state spent(void)
+{
+    return (struct refresh_state){.spent_at = 1000 * S,
+        .session_expires_at = 5000 * S,
+        .session_live = true,
+        .client = "phone",
+        .session_id = "s",
+        .user_id = "u"};
+}
+
+Test(rules, refresh_judge__soon_after_by_the_same_client__is_a_repeat)
+{
+    struct refresh_state s = spent();
+    cr_assert_eq(refresh_judge(&s, "phone", 1000 * S), REFRESH_REPEAT);
+    cr_assert_eq(refresh_judge(&s, "phone", 1010 * S), REFRESH_REPEAT);
+}
+
+Test(rules, refresh_judge__late_or_by_another_or_overtaken__is_reuse)
+{
+    struct refresh_state s = spent();
+    cr_assert_eq(refresh_judge(&s, "phone", 1010 * S + 1), REFRESH_REUSED);
+    cr_assert_eq(refresh_judge(&s, "thief", 1001 * S), REFRESH_REUSED);
+    s.successor_spent = true;
+    cr_assert_eq(refresh_judge(&s, "phone", 1001 * S), REFRESH_REUSED);
+    s = spent();
+    s.client = NULL;
+    cr_assert_eq(refresh_judge(&s, "phone", 1001 * S), REFRESH_REUSED);
+}
+
+Test(rules, refresh_judge__nothing_to_protect__is_unknown)
+{
+    struct refresh_state s = spent();
+    cr_assert_eq(refresh_judge(NULL, "phone", 1001 * S), REFRESH_UNKNOWN);
+    s.session_live = false;
+    cr_assert_eq(refresh_judge(&s, "thief", 1001 * S), REFRESH_UNKNOWN);
+    s = spent();
+    cr_assert_eq(refresh_judge(&s, "thief", 5000 * S), REFRESH_UNKNOWN);
+    s.spent_at = 0;
+    cr_assert_eq(refresh_judge(&s, "phone", 1001 * S), REFRESH_UNKNOWN);
+}
+
+/* ---- buckets ---- */
+
+Test(rules, bucket__when_empty__says_how_long_to_wait)
+{
+    struct bucket b = {0};
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(bucket_take(&b, 3, 60, 100 * S), 0);
+    int64_t wait_ms = bucket_take(&b, 3, 60, 100 * S);
+    cr_assert(wait_ms >= 1000 && wait_ms <= 1001, "%lld", (long long)wait_ms);
+    wait_ms = bucket_take(&b, 3, 60, 100 * S + S / 2);
+    cr_assert(wait_ms >= 500 && wait_ms <= 501, "%lld", (long long)wait_ms);
+}
+
+Test(rules, bucket__after_the_wait_it_named__gives_one_token)
+{
+    struct bucket b = {0};
+    int64_t now_us = 100 * S, wait_ms;
+    while ((wait_ms = bucket_take(&b, 5, 7, now_us)) == 0)
+        continue;
+    now_us += wait_ms * USEC_PER_MS;
+    cr_assert_eq(bucket_take(&b, 5, 7, now_us), 0);
+    cr_assert_gt(bucket_take(&b, 5, 7, now_us), 0);
+}
+
+Test(rules, bucket__long_unused__is_full_and_no_fuller)
+{
+    struct bucket b = {0};
+    int taken = 0;
+    cr_assert_eq(bucket_take(&b, 4, 2, 100 * S), 0);
+    for (int64_t now_us = INT64_MAX / 2; bucket_take(&b, 4, 2, now_us) == 0;)
+        taken++;
+    cr_assert_eq(taken, 4);
+}
+
+Test(rules, bucket__clock_stepped_back__is_full_again)
+{
+    struct bucket b = {0};
+    while (bucket_take(&b, 2, 1, 100 * S) == 0)
+        continue;
+    cr_assert_eq(bucket_take(&b, 2, 1, 50 * S), 0);
+}
