@@ -1,0 +1,55 @@
+/* What the payment service tells and hears. The order's events only write a wish into the payment's
+ * row; the worker asks the bank. A wish for an order without a payment changes nothing. */
+
+#include "payment/payment.h"
+
+int payment_publish(struct pg_tx *tx, const struct event_kind *kind, const struct payment *p,
+    int64_t amount, const char *reason)
+{
+    const struct payment_event e = {.payment_id = p->id,
+        .order_id = p->order_id,
+        .user_id = p->user_id,
+        .user_email = p->user_email,
+        .reason = reason,
+        .amount = amount,
+        .currency = p->amount.currency,
+        .refunded_total = p->refunded};
+    return outbox_add(tx, kind, p->id, &e);
+}
+
+static int on_order_created(struct pg_tx *tx, const struct event *e)
+{
+    const struct order_created *o = e->payload;
+    struct money total = {.amount = o->total_amount};
+    size_t n = o->currency ? strlen(o->currency) : 0;
+    if (n < sizeof(total.currency))
+        memcpy(total.currency, o->currency ? o->currency : "", n);
+    TRY(store_ordered(tx, o->order_id, &total));
+    app_nudge(WORKER);
+    return 0;
+}
+
+static int on_order_cancelled(struct pg_tx *tx, const struct event *e)
+{
+    const struct order_event *o = e->payload;
+    TRY(store_cancelled(tx, o->order_id, o->reason));
+    app_nudge(WORKER);
+    return 0;
+}
+
+static int on_user_deactivated(struct pg_tx *tx, const struct event *e)
+{
+    const struct user_event *u = e->payload;
+    return store_methods_delete_all(tx, u->user_id);
+}
+
+const struct consumer_row payment_consumers[] = {
+    {&EVENT_ORDER_CREATED, on_order_created, NULL},
+    {&EVENT_ORDER_CANCELLED, on_order_cancelled, NULL},
+    {&EVENT_USER_DEACTIVATED, on_user_deactivated, NULL},
+};
+const size_t payment_consumers_count = ARRAY_SIZE(payment_consumers);
+
+const struct event_kind *const payment_publishes[] = {&EVENT_PAYMENT_AUTHORIZED,
+    &EVENT_PAYMENT_COMPLETED, &EVENT_PAYMENT_FAILED, &EVENT_PAYMENT_REFUNDED};
+const size_t payment_publishes_count = ARRAY_SIZE(payment_publishes);

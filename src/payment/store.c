@@ -1,0 +1,394 @@
+/* Every SQL text of the payment service (the sandbox bank keeps its own books).
+ *
+ * Results are written blindly, event and all, in one round trip. What makes that safe is in the
+ * statements themselves: an UPDATE that finds its row in a state that doesn't allow the result sets
+ * a status that the CHECK refuses, so the whole transaction fails by itself. */
+
+#include "payment/payment.h"
+
+#define PAYMENT_COLUMNS                                                                            \
+    "p.id, p.order_id, p.user_id, p.status, p.amount, p.currency, p.captured, p.refunded, "        \
+    "p.reason, p.created_at, p.updated_at, p.user_email, p.token, p.reference, "                   \
+    "p.correlation_id, p.ordered, p.refunding, p.cancelled, "                                      \
+    "coalesce(p.next_at > now(), false), p.attempts "
+
+#define METHOD_COLUMNS "id, provider, label, created_at, token "
+
+#define REFUND_COLUMNS                                                                             \
+    "r.id, r.payment_id, r.amount, r.currency, r.status, r.reason, r.created_at, p.reference, "    \
+    "r.correlation_id, r.attempts "
+
+/* `next` when the row's status is one of `from`, else a status that no row may have. */
+#define STATUS_FROM(from, next)                                                                    \
+    "status = CASE WHEN status IN (" from ") THEN '" next "' ELSE 'decided otherwise' END, "
+
+enum {
+    SQL_METHOD_INSERT,
+    SQL_METHOD_LIST,
+    SQL_METHOD_GET,
+    SQL_METHOD_DELETE,
+    SQL_METHODS_DELETE_ALL,
+    SQL_INSERT,
+    SQL_GET,
+    SQL_GET_BY_ORDER,
+    SQL_LOCK,
+    SQL_LOCK_BY_ORDER,
+    SQL_REFUNDS,
+    SQL_ORDERED,
+    SQL_CANCELLED,
+    SQL_TOMBSTONE,
+    SQL_LEASE,
+    SQL_CLAIM,
+    SQL_CLAIM_REFUNDS,
+    SQL_AUTHORIZED,
+    SQL_UNDECIDED,
+    SQL_FAILED,
+    SQL_CAPTURED,
+    SQL_VOIDED,
+    SQL_RETRY,
+    SQL_REST,
+    SQL_REFUND_INSERT,
+    SQL_REFUND_DONE,
+    SQL_REFUND_FAILED,
+    SQL_REFUND_RETRY,
+};
+
+const struct pg_statement payment_statements[] = {
+    [SQL_METHOD_INSERT] = {"method_insert",
+        "INSERT INTO payment_methods (id, user_id, provider, token, label, created_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6)"},
+    [SQL_METHOD_LIST] = {"method_list",
+        "SELECT " METHOD_COLUMNS "FROM payment_methods WHERE user_id = $1 AND deleted_at IS NULL "
+        "AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid)) "
+        "ORDER BY created_at DESC, id DESC LIMIT $4",
+        &payment_method_table},
+    [SQL_METHOD_GET] = {"method_get",
+        "SELECT " METHOD_COLUMNS "FROM payment_methods "
+        "WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL",
+        &payment_method_table},
+    [SQL_METHOD_DELETE] = {"method_delete",
+        "UPDATE payment_methods SET deleted_at = now() "
+        "WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL"},
+    [SQL_METHODS_DELETE_ALL] = {"methods_delete_all",
+        "UPDATE payment_methods SET deleted_at = now() WHERE user_id = $1 AND deleted_at IS NULL"},
+    [SQL_INSERT] = {"payment_insert",
+        "INSERT INTO payments AS p (id, order_id, user_id, user_email, method_id, token, status, "
+        "amount, currency, correlation_id, next_at) "
+        "SELECT $1::uuid, $2::uuid, m.user_id, $4::text, m.id, m.token, 'pending', $6::bigint, "
+        "$7::text, $8::text, now() + make_interval(secs => $9::int) FROM payment_methods m "
+        "WHERE m.id = $5 AND m.user_id = $3 AND m.deleted_at IS NULL "
+        "ON CONFLICT (order_id) DO NOTHING RETURNING " PAYMENT_COLUMNS,
+        &payment_table},
+    [SQL_GET] = {"payment_get", "SELECT " PAYMENT_COLUMNS "FROM payments p WHERE p.id = $1",
+        &payment_table},
+    [SQL_GET_BY_ORDER] = {"payment_get_by_order",
+        "SELECT " PAYMENT_COLUMNS "FROM payments p WHERE p.order_id = $1", &payment_table},
+    [SQL_LOCK] = {"payment_lock",
+        "SELECT " PAYMENT_COLUMNS "FROM payments p WHERE p.id = $1 FOR UPDATE", &payment_table},
+    [SQL_LOCK_BY_ORDER] = {"payment_lock_by_order",
+        "SELECT " PAYMENT_COLUMNS "FROM payments p WHERE p.order_id = $1 FOR UPDATE",
+        &payment_table},
+    [SQL_REFUNDS] = {"payment_refunds",
+        "SELECT " REFUND_COLUMNS "FROM refunds r JOIN payments p ON p.id = r.payment_id "
+        "WHERE r.payment_id = $1 ORDER BY r.created_at, r.id",
+        &refund_table},
+
+    /* A lease that still runs is left to its owner: greatest() passes over NULL. */
+    [SQL_ORDERED] = {"payment_ordered",
+        "UPDATE payments SET ordered = $2, next_at = greatest(next_at, now()), updated_at = now() "
+        "WHERE order_id = $1 AND currency = $3 AND ordered IS NULL AND NOT cancelled "
+        "AND status IN ('pending', 'unknown', 'authorized')"},
+    [SQL_CANCELLED] = {"payment_cancelled",
+        "UPDATE payments SET cancelled = true, reason = coalesce(reason, $2), "
+        "correlation_id = $3, next_at = greatest(next_at, now()), updated_at = now() "
+        "WHERE order_id = $1 AND NOT cancelled AND status NOT IN ('failed', 'voided', 'refunded')"},
+    [SQL_TOMBSTONE] = {"payment_tombstone",
+        "INSERT INTO payments (id, order_id, status, amount, currency, cancelled, reason, "
+        "correlation_id) VALUES ($1, $2, 'voided', 0, '', true, $3, $4)"},
+    [SQL_LEASE] = {"payment_lease",
+        "UPDATE payments SET next_at = now() + make_interval(secs => $2::int) WHERE id = $1"},
+
+    [SQL_CLAIM] = {"payment_claim",
+        "UPDATE payments p SET next_at = now() + make_interval(secs => $2::int), "
+        "attempts = p.attempts + 1 WHERE p.id IN (SELECT id FROM payments WHERE next_at <= now() "
+        "ORDER BY next_at LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING " PAYMENT_COLUMNS,
+        &payment_table},
+    [SQL_CLAIM_REFUNDS] = {"refund_claim",
+        "UPDATE refunds r SET next_at = now() + make_interval(secs => $2::int), "
+        "attempts = r.attempts + 1 FROM payments p WHERE p.id = r.payment_id "
+        "AND r.id IN (SELECT id FROM refunds WHERE next_at <= now() "
+        "ORDER BY next_at LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING " REFUND_COLUMNS,
+        &refund_table},
+
+    [SQL_AUTHORIZED] = {"payment_authorized",
+        "UPDATE payments SET status = CASE WHEN status IN ('pending', 'unknown') AND NOT cancelled "
+        "THEN 'authorized' ELSE 'decided otherwise' END, reference = $2, attempts = 0, "
+        "next_at = CASE WHEN ordered IS NOT NULL THEN now() END, updated_at = now() "
+        "WHERE id = $1"},
+    [SQL_UNDECIDED] = {"payment_undecided",
+        "UPDATE payments SET " STATUS_FROM("'pending', 'unknown'",
+            "unknown") "next_at = now() + interval '1 s', updated_at = now() WHERE id = $1"},
+    [SQL_FAILED] = {"payment_failed",
+        "UPDATE payments SET " STATUS_FROM("'pending', 'unknown', 'authorized'",
+            "failed") "reason = $2, next_at = NULL, updated_at = now() WHERE id = $1"},
+    [SQL_CAPTURED] = {"payment_captured",
+        "WITH done AS (UPDATE payments SET " STATUS_FROM("'authorized'",
+            "captured") "captured = $2, attempts = 0, "
+                        "next_at = CASE WHEN cancelled THEN now() END, updated_at = now() "
+                        "WHERE id = $1 RETURNING id, captured, currency) "
+                        "INSERT INTO ledger_entries (payment_id, operation, account, debit, "
+                        "credit, currency) SELECT done.id, 'capture:' || done.id, side.account, "
+                        "done.captured * side.debit, done.captured * side.credit, done.currency "
+                        "FROM done, (VALUES ('provider_receivable', 1, 0), "
+                        "('order_clearing', 0, 1)) AS side (account, debit, credit) "
+                        "WHERE done.captured > 0"},
+    [SQL_VOIDED] = {"payment_voided",
+        "UPDATE payments SET " STATUS_FROM("'pending', 'unknown', 'authorized'",
+            "voided") "next_at = NULL, updated_at = now() WHERE id = $1"},
+    [SQL_RETRY] = {"payment_retry",
+        "UPDATE payments SET next_at = now() + make_interval(secs => $2::int) WHERE id = $1"},
+    /* Unless a wish was written since the row was read. */
+    [SQL_REST] = {"payment_rest",
+        "UPDATE payments SET next_at = NULL WHERE id = $1 AND updated_at = $2"},
+
+    [SQL_REFUND_INSERT] = {"refund_insert",
+        "WITH reserved AS (UPDATE payments SET refunding = refunding + $3, updated_at = now() "
+        "WHERE id = $2) INSERT INTO refunds (id, payment_id, amount, currency, status, reason, "
+        "requested_by, correlation_id, created_at, next_at) "
+        "VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, now())"},
+    [SQL_REFUND_DONE] = {"refund_done",
+        "WITH done AS (UPDATE refunds SET " STATUS_FROM("'pending'",
+            "done") "next_at = NULL, done_at = now() WHERE id = $1 "
+                    "RETURNING id, payment_id, amount, currency), "
+                    "entered AS (INSERT INTO ledger_entries (payment_id, operation, account, "
+                    "debit, credit, currency) SELECT done.payment_id, 'refund:' || done.id, "
+                    "side.account, done.amount * side.debit, done.amount * side.credit, "
+                    "done.currency FROM done, (VALUES ('order_clearing', 1, 0), "
+                    "('provider_receivable', 0, 1)) AS side (account, debit, credit)) "
+                    "UPDATE payments p SET refunded = p.refunded + done.amount, "
+                    "refunding = p.refunding - done.amount, updated_at = now(), "
+                    "status = CASE WHEN p.refunded + done.amount >= p.captured THEN 'refunded' "
+                    "ELSE 'partially_refunded' END FROM done WHERE p.id = done.payment_id "
+                    "RETURNING " PAYMENT_COLUMNS,
+        &payment_table},
+    [SQL_REFUND_FAILED] = {"refund_failed",
+        "WITH failed AS (UPDATE refunds SET " STATUS_FROM(
+            "'pending'", "failed") "next_at = NULL, done_at = now(), reason = $2 WHERE id = $1 "
+                                   "RETURNING payment_id, amount) "
+                                   "UPDATE payments p SET refunding = p.refunding - failed.amount, "
+                                   "updated_at = now() FROM failed WHERE p.id = failed.payment_id"},
+    [SQL_REFUND_RETRY] = {"refund_retry",
+        "UPDATE refunds SET next_at = now() + make_interval(secs => $2::int) WHERE id = $1"},
+};
+const size_t payment_statements_count = ARRAY_SIZE(payment_statements);
+
+#define STATEMENT(name) (&payment_statements[SQL_##name])
+
+/* ---- payment methods ---- */
+
+int store_method_insert(
+    struct pg_tx *tx, const struct payment_method *m, const char *user_id, const char *token)
+{
+    return pg_queue(tx, STATEMENT(METHOD_INSERT),
+        PG_ARGS(PG_TEXT(m->id), PG_TEXT(user_id), PG_TEXT(m->provider), PG_TEXT(token),
+            PG_TEXT(m->label), PG_TIME(m->created_at)));
+}
+
+int store_method_list(const char *user_id, int64_t before_us, const char *before_id, int64_t limit,
+    struct list *ret_methods)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, STATEMENT(METHOD_LIST),
+        PG_ARGS(PG_TEXT(user_id), PG_TIME(before_us), PG_TEXT(before_id), PG_I64(limit + 1)),
+        &result));
+    *ret_methods = result.rows;
+    return 0;
+}
+
+int store_method_find(const char *id, const char *user_id, struct payment_method **ret_method)
+{
+    struct pg_result result;
+    TRY(pg_query(
+        app()->pg, STATEMENT(METHOD_GET), PG_ARGS(PG_TEXT(id), PG_TEXT(user_id)), &result));
+    *ret_method = result.rows.len ? PG_ROW(result, struct payment_method, 0) : NULL;
+    return 0;
+}
+
+int store_method_delete(const char *id, const char *user_id, bool *ret_deleted)
+{
+    struct pg_result result;
+    TRY(pg_query(
+        app()->pg, STATEMENT(METHOD_DELETE), PG_ARGS(PG_TEXT(id), PG_TEXT(user_id)), &result));
+    *ret_deleted = result.affected == 1;
+    return 0;
+}
+
+int store_methods_delete_all(struct pg_tx *tx, const char *user_id)
+{
+    return pg_queue(tx, STATEMENT(METHODS_DELETE_ALL), PG_ARGS(PG_TEXT(user_id)));
+}
+
+/* ---- payments ---- */
+
+static struct payment *first_payment(const struct pg_result *result)
+{
+    return result->rows.len ? PG_ROW(*result, struct payment, 0) : NULL;
+}
+
+int store_insert(const char *id, const struct authorization_body *b, const char *correlation_id,
+    struct payment **ret_payment)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, STATEMENT(INSERT),
+        PG_ARGS(PG_TEXT(id), PG_TEXT(b->order_id), PG_TEXT(b->user_id), PG_TEXT(b->user_email),
+            PG_TEXT(b->payment_method_id), PG_I64(b->amount.amount), PG_TEXT(b->amount.currency),
+            PG_TEXT(correlation_id), PG_I64(AUTHORIZE_LEASE_S)),
+        &result));
+    *ret_payment = first_payment(&result);
+    return 0;
+}
+
+int store_find(const char *id, struct payment **ret_payment)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, STATEMENT(GET), PG_ARGS(PG_TEXT(id)), &result));
+    *ret_payment = first_payment(&result);
+    return 0;
+}
+
+int store_find_by_order(const char *order_id, struct payment **ret_payment)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, STATEMENT(GET_BY_ORDER), PG_ARGS(PG_TEXT(order_id)), &result));
+    *ret_payment = first_payment(&result);
+    return 0;
+}
+
+int store_lock(struct pg_tx *tx, const char *id, struct payment **ret_payment)
+{
+    struct pg_result result;
+    TRY(pg_run(tx, STATEMENT(LOCK), PG_ARGS(PG_TEXT(id)), &result));
+    *ret_payment = first_payment(&result);
+    return 0;
+}
+
+int store_lock_by_order(struct pg_tx *tx, const char *order_id, struct payment **ret_payment)
+{
+    struct pg_result result;
+    TRY(pg_run(tx, STATEMENT(LOCK_BY_ORDER), PG_ARGS(PG_TEXT(order_id)), &result));
+    *ret_payment = first_payment(&result);
+    return 0;
+}
+
+int store_refunds(const char *payment_id, struct list *ret_refunds)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, STATEMENT(REFUNDS), PG_ARGS(PG_TEXT(payment_id)), &result));
+    *ret_refunds = result.rows;
+    return 0;
+}
+
+int store_ordered(struct pg_tx *tx, const char *order_id, const struct money *total)
+{
+    return pg_queue(tx, STATEMENT(ORDERED),
+        PG_ARGS(PG_TEXT(order_id), PG_I64(total->amount), PG_TEXT(total->currency)));
+}
+
+int store_cancelled(struct pg_tx *tx, const char *order_id, const char *reason)
+{
+    return pg_queue(tx, STATEMENT(CANCELLED),
+        PG_ARGS(PG_TEXT(order_id), PG_TEXT(reason), PG_TEXT(correlation_current())));
+}
+
+int store_tombstone(struct pg_tx *tx, const char *id, const char *order_id, const char *reason)
+{
+    return pg_queue(tx, STATEMENT(TOMBSTONE),
+        PG_ARGS(PG_TEXT(id), PG_TEXT(order_id), PG_TEXT(reason), PG_TEXT(correlation_current())));
+}
+
+int store_lease(struct pg_tx *tx, const char *id, int64_t lease_s)
+{
+    return pg_queue(tx, STATEMENT(LEASE), PG_ARGS(PG_TEXT(id), PG_I64(lease_s)));
+}
+
+int store_claim(int64_t limit, int64_t lease_s, struct list *ret_payments)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, STATEMENT(CLAIM), PG_ARGS(PG_I64(limit), PG_I64(lease_s)), &result));
+    *ret_payments = result.rows;
+    return 0;
+}
+
+int store_claim_refunds(int64_t limit, int64_t lease_s, struct list *ret_refunds)
+{
+    struct pg_result result;
+    TRY(pg_query(
+        app()->pg, STATEMENT(CLAIM_REFUNDS), PG_ARGS(PG_I64(limit), PG_I64(lease_s)), &result));
+    *ret_refunds = result.rows;
+    return 0;
+}
+
+/* ---- results ---- */
+
+int store_authorized(struct pg_tx *tx, const char *id, const char *reference)
+{
+    return pg_queue(tx, STATEMENT(AUTHORIZED), PG_ARGS(PG_TEXT(id), PG_TEXT(reference)));
+}
+
+int store_undecided(struct pg_tx *tx, const char *id)
+{
+    return pg_queue(tx, STATEMENT(UNDECIDED), PG_ARGS(PG_TEXT(id)));
+}
+
+int store_failed(struct pg_tx *tx, const char *id, const char *reason)
+{
+    return pg_queue(tx, STATEMENT(FAILED), PG_ARGS(PG_TEXT(id), PG_TEXT(reason)));
+}
+
+int store_captured(struct pg_tx *tx, const char *id, int64_t amount)
+{
+    return pg_queue(tx, STATEMENT(CAPTURED), PG_ARGS(PG_TEXT(id), PG_I64(amount)));
+}
+
+int store_voided(struct pg_tx *tx, const char *id)
+{
+    return pg_queue(tx, STATEMENT(VOIDED), PG_ARGS(PG_TEXT(id)));
+}
+
+int store_retry(struct pg_tx *tx, const char *id, int64_t delay_s)
+{
+    return pg_queue(tx, STATEMENT(RETRY), PG_ARGS(PG_TEXT(id), PG_I64(delay_s)));
+}
+
+int store_rest(struct pg_tx *tx, const struct payment *p)
+{
+    return pg_queue(tx, STATEMENT(REST), PG_ARGS(PG_TEXT(p->id), PG_TIME(p->updated_at)));
+}
+
+/* ---- refunds ---- */
+
+int store_refund_insert(struct pg_tx *tx, const struct refund *r, const char *requested_by)
+{
+    return pg_queue(tx, STATEMENT(REFUND_INSERT),
+        PG_ARGS(PG_TEXT(r->id), PG_TEXT(r->payment_id), PG_I64(r->amount.amount),
+            PG_TEXT(r->amount.currency), PG_TEXT(r->reason), PG_TEXT(requested_by),
+            PG_TEXT(correlation_current()), PG_TIME(r->created_at)));
+}
+
+int store_refund_done(struct pg_tx *tx, const char *id, struct payment **ret_payment)
+{
+    struct pg_result result;
+    TRY(pg_run(tx, STATEMENT(REFUND_DONE), PG_ARGS(PG_TEXT(id)), &result));
+    *ret_payment = first_payment(&result);
+    return 0;
+}
+
+int store_refund_failed(struct pg_tx *tx, const char *id, const char *reason)
+{
+    return pg_queue(tx, STATEMENT(REFUND_FAILED), PG_ARGS(PG_TEXT(id), PG_TEXT(reason)));
+}
+
+int store_refund_retry(struct pg_tx *tx, const char *id, int64_t delay_s)
+{
+    return pg_queue(tx, STATEMENT(REFUND_RETRY), PG_ARGS(PG_TEXT(id), PG_I64(delay_s)));
+}
