@@ -20,6 +20,7 @@
 #include "common/app/dispatch.h"
 #include "common/app/metrics.h"
 #include "common/app/outbox.h"
+#include "common/app/periodic.h"
 #include "common/app/service.h"
 #include "common/app/work.h"
 #include "common/contract/events.h"
@@ -139,8 +140,9 @@ static void incoming_read(struct incoming *in)
         .timestamp_us = e.timestamp,
         .redelivered = m->redelivered};
     const struct bus_header *trace = bus_header_get(m, "traceparent");
-    in->work = (struct work){
-        .correlation_id = e.correlation_id, .trace_parent = trace ? trace->text : NULL};
+    in->work = (struct work){.correlation_id = e.correlation_id,
+        .trace_parent = trace ? trace->text : NULL,
+        .event = true};
     in->row = row_find(e.type);
     if (!in->row) {
         if (event_kind_find(e.type))
@@ -400,6 +402,7 @@ static void on_batch(void *ctx, struct bus_message *const *deliveries, size_t co
     handle_batch(list, count);
     settle(list, count);
     outbox_nudge();
+    periodics_nudge_late();
 }
 
 static int inbox_purge(void)

@@ -16,7 +16,7 @@ struct periodic {
     int64_t period_us;
     int (*tick)(void);
     struct fiber_signal wake;
-    bool nudged;
+    bool nudged, nudged_by_event;
 };
 
 static struct periodic periodics[PERIODIC_LIMIT];
@@ -69,13 +69,31 @@ int app_every(const char *name, int64_t period_us, int (*tick)(void))
     return fiber_spawn(app()->loop, name, periodic_run, p, NULL);
 }
 
+static void nudge(struct periodic *p)
+{
+    p->nudged = true;
+    p->nudged_by_event = false;
+    fiber_signal_all(&p->wake);
+}
+
+/* What an event's handler wrote is seen only when its batch has been committed. */
 void app_nudge(const char *name)
 {
+    const struct work *work = work_current();
     for (size_t i = 0; i < periodics_count; i++)
-        if (strcmp(periodics[i].name, name) == 0) {
-            periodics[i].nudged = true;
-            fiber_signal_all(&periodics[i].wake);
-        }
+        if (strcmp(periodics[i].name, name) != 0)
+            continue;
+        else if (work && work->event)
+            periodics[i].nudged_by_event = true;
+        else
+            nudge(&periodics[i]);
+}
+
+void periodics_nudge_late(void)
+{
+    for (size_t i = 0; i < periodics_count; i++)
+        if (periodics[i].nudged_by_event)
+            nudge(&periodics[i]);
 }
 
 /* For draining: every sleeper looks up once. */

@@ -86,6 +86,9 @@ struct request *request_current(void);
 /* Correlation id of the running work: request, event, or a fresh one for background work. Never
  * NULL. */
 const char *correlation_current(void);
+/* Background work on behalf of an earlier request: from here to the end of the running tick (or the
+ * next adoption) events and log lines carry that request's id, which must live as long. */
+void correlation_adopt(const char *correlation_id);
 
 /* Opaque cursors: a checksummed base64url of one text (e.g. "2026-…Z|uuid"). */
 const char *cursor_encode(struct arena *a, const char *position);

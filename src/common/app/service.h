@@ -55,7 +55,8 @@ struct app *app(void);
 int service_main(const struct service *service, int argc, char **argv);
 
 /* A periodic background fiber: runs `tick` every `period_us` (jittered by a tenth) until draining;
- * its failures are logged and counted. `app_nudge(name)` makes it run now. */
+ * its failures are logged and counted. `app_nudge(name)` makes it run now; from an event's handler,
+ * once its batch has been committed. */
 int app_every(const char *name, int64_t period_us, int (*tick)(void));
 void app_nudge(const char *name);
 

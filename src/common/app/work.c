@@ -44,6 +44,15 @@ const char *correlation_current(void)
     return fresh;
 }
 
+void correlation_adopt(const char *correlation_id)
+{
+    struct work *w = fiber_current() ? fiber_local() : NULL;
+    if (!w)
+        return;
+    w->correlation_id = correlation_id;
+    w->log.correlation_id = correlation_id;
+}
+
 bool correlation_valid(struct span text)
 {
     if (text.len == 0 || text.len > CORRELATION_LIMIT)

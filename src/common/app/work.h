@@ -10,6 +10,7 @@ struct work {
     struct request *request; /* NULL for events and background work */
     const char *correlation_id;
     const char *trace_parent;
+    bool event; /* a delivery, handled inside a batch's transaction */
     struct log_context log;
 };
 
