@@ -202,18 +202,41 @@ static int handle_one(struct pg_tx *tx, struct incoming *in)
     return r;
 }
 
+static size_t take_all_new(
+    struct incoming *list, size_t count, struct pg_result *entered, struct incoming **fresh)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        if (list[i].fate == INCOMING_GOOD && take_new(entered, list[i].event.id))
+            fresh[n++] = &list[i];
+    return n;
+}
+
+static int prepare_batch(struct pg_tx *tx, struct incoming *const *fresh, size_t count)
+{
+    const struct service *s = app()->service;
+    const struct event **events = arena_array(fiber_arena(), count, sizeof(*events));
+    if (!s->before_batch || count == 0)
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        events[i] = &fresh[i]->event;
+    return s->before_batch(tx, events, count);
+}
+
 /* All good ones of the list in one transaction. 0; else nothing was done. */
 static int handle_all(struct incoming *list, size_t count)
 {
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
     struct pg_result entered;
+    struct incoming **fresh = arena_array(fiber_arena(), count, sizeof(*fresh));
     TRY(pg_begin(app()->pg, &tx));
     TRY(pg_run(tx, &inbox_statements[SQL_ENTER],
         PG_ARGS(PG_TEXT(array_of(list, count, false)), PG_TEXT(array_of(list, count, true))),
         &entered));
-    for (size_t i = 0; i < count; i++)
-        if (list[i].fate == INCOMING_GOOD && take_new(&entered, list[i].event.id))
-            TRY(handle_one(tx, &list[i]));
+    size_t fresh_count = take_all_new(list, count, &entered, fresh);
+    TRY(prepare_batch(tx, fresh, fresh_count));
+    for (size_t i = 0; i < fresh_count; i++)
+        TRY(handle_one(tx, fresh[i]));
     FAULT("consumer_before_commit");
     TRY(pg_commit(tx));
     FAULT("consumer_after_commit");

@@ -21,6 +21,9 @@ struct service {
     const char *queue; /* NULL: consumes nothing */
     const struct consumer_row *consumers;
     size_t consumers_count;
+    /* Runs in a batch's transaction before its handlers, with the events that are new: to lock what
+     * they will touch in one order. Queues, does not wait; as a handler otherwise. NULL ok. */
+    int (*before_batch)(struct pg_tx *tx, const struct event *const *events, size_t count);
     const struct event_kind *const *publishes;
     size_t publishes_count;
     const struct pg_statement *statements;
