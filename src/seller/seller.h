@@ -1,0 +1,291 @@
+#pragma once
+
+/* The seller service: sellers, their products with prices, and stock. Stock of a product is in
+ * three buckets, available + held + committed = on hand; every change is a movement in the ledger.
+ * A checkout holds stock for a while; the order's events commit, release, restock or ship it. */
+
+#include "common/app/service.h"
+#include "common/contract/events.h"
+
+enum seller_outcome {
+    SELLER_OUTCOME_BASE_ = OUTCOME_SERVICE_BASE,
+#define OUTCOME(name, status, code, title) SELLER_##name,
+#include "seller/outcomes.def"
+#undef OUTCOME
+};
+
+/* ---- tables.c ---- */
+
+extern const struct config_row seller_config[];
+extern const size_t seller_config_count;
+
+struct seller {
+    const char *id, *name, *description, *status;
+    int64_t version, created_at, updated_at;
+};
+extern const struct table seller_table;
+
+struct seller_body {
+    const char *name, *description;
+};
+extern const struct table seller_create_table;
+extern const struct table seller_change_table;
+
+struct seller_params {
+    const char *seller_id;
+};
+extern const struct table seller_params_table;
+
+struct product {
+    const char *sku, *seller_id, *name, *description, *category;
+    struct money price;
+    const char *status;
+    int64_t available, version, created_at, updated_at;
+    int64_t rank; /* not shown: relevance in a search, millionths */
+};
+extern const struct table product_table;
+
+struct product_body {
+    const char *sku, *name, *description, *category;
+    struct money price;
+    const char *status;
+    int64_t initial_stock;
+};
+extern const struct table product_create_table;
+extern const struct table product_put_table;   /* all of it */
+extern const struct table product_patch_table; /* what is absent stays */
+
+struct product_params {
+    const char *sku;
+};
+extern const struct table product_params_table;
+
+struct product_list_params {
+    const char *q, *category, *seller_id, *cursor;
+    int64_t limit;
+};
+extern const struct table product_list_params_table;
+
+struct level {
+    const char *sku, *name, *seller_id;
+    int64_t on_hand, available, held, committed, threshold;
+    bool low;
+    int64_t version, updated_at;
+    bool alerted; /* not shown: low stock was told and has not recovered since */
+};
+extern const struct table level_table;
+
+struct level_list_params {
+    bool low;
+    const char *cursor;
+    int64_t limit;
+};
+extern const struct table level_list_params_table;
+
+struct movement {
+    int64_t id;
+    const char *kind, *order_id;
+    int64_t on_hand, available, held, committed; /* by how much each changed */
+    const char *reason, *note, *actor;
+    int64_t at;
+};
+extern const struct table movement_table;
+
+struct movement_list_params {
+    const char *sku, *cursor;
+    int64_t limit;
+};
+extern const struct table movement_list_params_table;
+
+struct adjustment_body {
+    int64_t delta;
+    const char *reason, *note;
+};
+extern const struct table adjustment_table;
+
+struct threshold_body {
+    int64_t threshold;
+};
+extern const struct table threshold_table;
+
+struct hold_item {
+    const char *sku;
+    int64_t quantity;
+};
+extern const struct table hold_item_table;
+
+struct hold_body {
+    const char *order_id, *user_id;
+    struct list items; /* struct hold_item */
+};
+extern const struct table hold_body_table;
+
+struct hold_line {
+    const char *sku, *name, *seller_id;
+    int64_t quantity;
+    struct money unit_price;
+    /* not shown */
+    int64_t available;  /* before this hold */
+    const char *status; /* of the product; NULL when there is none */
+    int64_t expires_at; /* 0: not taken */
+};
+extern const struct table hold_line_table;
+
+struct hold {
+    const char *order_id;
+    int64_t expires_at;
+    struct list items; /* struct hold_line */
+    /* not shown */
+    const char *state, *ended_by;
+};
+extern const struct table hold_table;
+
+struct hold_params {
+    const char *order_id;
+};
+extern const struct table hold_params_table;
+
+struct price_params {
+    const char *skus; /* separated by commas */
+};
+extern const struct table price_params_table;
+
+struct price {
+    const char *sku, *name, *seller_id;
+    struct money price;
+    int64_t available;
+    const char *status;
+};
+extern const struct table price_table;
+
+struct price_list {
+    struct list prices; /* struct price */
+};
+extern const struct table price_list_table;
+
+/* ---- rules.c ---- */
+
+/* What a step in the life of a hold does to each unit of stock. */
+struct stock_move {
+    const char *from, *to; /* states of the hold; `to` is also the movement's kind */
+    int available, held, committed;
+};
+extern const struct stock_move MOVE_COMMIT, MOVE_RELEASE, MOVE_RESTOCK, MOVE_SHIP;
+
+enum stock_alert { ALERT_NONE, ALERT_LOW, ALERT_BACK };
+/* What to tell about a level, once per crossing: low at the threshold, back a quarter above it. */
+enum stock_alert stock_alert(bool alerted, int64_t available, int64_t threshold);
+
+/* Why a hold was not taken: a line that can't be sold at all comes first. 0 when every line fits.
+ */
+int hold_refusal(struct list lines);
+bool hold_taken(struct list lines);
+/* Whether order.created is still to be heard: nothing but a failed checkout or time ended the hold.
+ */
+bool hold_awaits_order(const struct hold *h);
+bool hold_line_sellable(const struct hold_line *l);
+bool hold_line_fits(const struct hold_line *l);
+/* Sets in `p` what is there in `b`; whether anything changed. */
+bool product_change(struct product *p, const struct product_body *b);
+
+/* ---- store.c ---- */
+
+extern const struct pg_statement seller_statements[];
+extern const size_t seller_statements_count;
+
+/* Owners: NULL matches every seller. Those that find nothing give 0 with NULL. */
+int store_seller_insert(
+    struct pg_tx *tx, const char *id, const struct seller_body *b, bool *ret_inserted) PARKS;
+int store_seller_find(const char *id, struct seller **ret_seller) PARKS;
+int store_seller_get(struct pg_tx *tx, const char *id, bool for_update, struct seller **ret_seller)
+    PARKS;
+int store_seller_save(struct pg_tx *tx, const struct seller *s); /* queued */
+
+/* 0; PG_UNIQUE: the SKU is taken; PG_FOREIGN: no such seller. */
+int store_product_insert(struct pg_tx *tx, const char *seller_id, const struct product_body *b)
+    PARKS;
+int store_product_find(const char *sku, struct product **ret_product) PARKS;
+int store_product_lock(
+    struct pg_tx *tx, const char *sku, const char *owner, struct product **ret_product) PARKS;
+int store_product_save(struct pg_tx *tx, const struct product *p); /* queued; version + 1 */
+/* A page ends after limit + 1 rows so that the caller sees whether more exist. */
+int store_products(const struct product_list_params *p, bool all_states, int64_t before_us,
+    const char *before_sku, struct list *ret_products) PARKS;
+int store_products_search(const struct product_list_params *p, bool all_states, int64_t after_rank,
+    const char *after_sku, struct list *ret_products) PARKS;
+int store_prices(const char *skus, struct list *ret_prices) PARKS;
+/* Closes the profile and takes its products off the shelves; gives those that were on them. */
+int store_seller_close(struct pg_tx *tx, const char *id, struct list *ret_products) PARKS;
+
+int store_level_find(const char *sku, const char *owner, struct level **ret_level) PARKS;
+int store_level_lock(struct pg_tx *tx, const char *sku, const char *owner, struct level **ret_level)
+    PARKS;
+int store_levels(const char *owner, bool low, const char *after_sku, int64_t limit,
+    struct list *ret_levels) PARKS;
+int store_level_save(struct pg_tx *tx, const struct level *l); /* queued: available, threshold */
+int store_alerted_save(struct pg_tx *tx, const char *sku, bool alerted); /* queued */
+int store_movement_add(struct pg_tx *tx, const char *sku, const char *kind, int64_t available,
+    const char *reason, const char *note, const char *actor); /* queued */
+int store_movements(const char *sku, int64_t before_id, int64_t limit, struct list *ret_movements)
+    PARKS;
+
+/* Takes all lines or none, in a transaction of its own and one round trip. The lines come back with
+ * what is available; expires_at tells whether they were taken. Not taken although all fit: the
+ * order id has a hold. */
+int store_hold_take(const struct hold_body *b, int64_t ttl_s, struct list *ret_lines) PARKS;
+/* The same in `tx`, also where the order's hold was released. */
+int store_hold_retake(
+    struct pg_tx *tx, const struct hold_body *b, int64_t ttl_s, struct list *ret_lines) PARKS;
+int store_hold_find(const char *order_id, struct hold **ret_hold) PARKS;
+int store_hold_get(struct pg_tx *tx, const char *order_id, struct hold **ret_hold) PARKS;
+/* Moves hold and stock of an order; the changed levels, none when the hold is not in `from`. */
+int store_hold_move(struct pg_tx *tx, const char *order_id, const struct stock_move *m,
+    const char *ended_by, struct list *ret_levels) PARKS;
+/* From now on the order id gets no hold; changes nothing while it has one. Queued. */
+int store_hold_bury(struct pg_tx *tx, const char *order_id, const char *ended_by);
+int store_holds_expired(struct list *ret_holds) PARKS; /* struct hold_params */
+/* Queued: locks the stock of these orders' holds in the order of the SKUs. "{id,id}" */
+int store_lock_stock(struct pg_tx *tx, const char *order_ids);
+
+/* ---- events.c ---- */
+
+extern const struct consumer_row seller_consumers[];
+extern const size_t seller_consumers_count;
+extern const struct event_kind *const seller_publishes[];
+extern const size_t seller_publishes_count;
+
+int lock_stock_of_batch(struct pg_tx *tx, const struct event *const *events, size_t count);
+/* inventory.updated for levels that changed together, and the alerts that follow (all queued). */
+int publish_stock(struct pg_tx *tx, const char *reason, const char *order_id, struct list levels);
+/* Low stock or back in stock, when the level has crossed its threshold. */
+int publish_alert(struct pg_tx *tx, const struct level *l);
+int publish_product(struct pg_tx *tx, const struct product *p);
+
+/* ---- routes.c, handlers.c, stock_handlers.c ---- */
+
+/* Whose products the caller may change: NULL for admins, every seller's. */
+const char *owner_of(const struct request *req);
+
+extern const struct route seller_routes[];
+extern const size_t seller_routes_count;
+
+int post_seller(struct request *req);
+int get_seller(struct request *req);
+int patch_seller(struct request *req);
+int get_products(struct request *req);
+int get_product(struct request *req);
+int post_product(struct request *req);
+int change_product(struct request *req); /* PUT, PATCH */
+int delete_product(struct request *req);
+
+int get_levels(struct request *req);
+int get_level(struct request *req);
+int post_adjustment(struct request *req);
+int get_movements(struct request *req);
+int put_threshold(struct request *req);
+int post_hold(struct request *req);
+int delete_hold(struct request *req);
+int get_prices(struct request *req);
+
+/* Releases the holds that ran out; a periodic task. */
+int expire_holds(void) PARKS;

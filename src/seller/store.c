@@ -1,0 +1,465 @@
+/* SQL of the seller service.
+ *
+ * Whoever locks more than one row of `stock` locks them in the order of their SKUs, so that carts
+ * and events in any order never wait for each other in a circle. Taking a hold and moving one are
+ * single statements: lock, look, change all or nothing, write the ledger, answer. Row locks live
+ * for the statement and its commit, never for a round trip. */
+
+#include "seller/seller.h"
+
+#define SELLER_COLUMNS "id, name, description, status, version, created_at, updated_at "
+
+#define PRODUCT_COLUMNS                                                                            \
+    "p.sku, p.seller_id, p.name, p.description, p.category, p.price, p.currency, p.status, "       \
+    "s.available, p.version, p.created_at, p.updated_at, "
+
+#define PRODUCT_FILTER                                                                             \
+    "AND ($2::text IS NULL OR p.category = $2) AND ($3::uuid IS NULL OR p.seller_id = $3) "        \
+    "AND ($4 OR p.status = 'active') "
+
+#define LEVEL_COLUMNS                                                                              \
+    "s.sku, p.name, p.seller_id, s.on_hand, s.available, s.held, s.committed, s.threshold, "       \
+    "s.available <= s.threshold, s.version, s.updated_at, s.alerted "
+
+#define LEVEL_FROM "FROM stock s JOIN products p USING (sku) "
+
+#define HOLD_COLUMNS                                                                               \
+    "h.order_id, h.expires_at, "                                                                   \
+    "(SELECT json_agg(json_build_object('sku', l.sku, 'name', l.name, 'sellerId', l.seller_id, "   \
+    "'quantity', l.quantity, 'unitPrice', "                                                        \
+    "json_build_object('amount', l.unit_price, 'currency', l.currency)) ORDER BY l.sku) "          \
+    "FROM hold_lines l WHERE l.order_id = h.order_id), h.state, h.ended_by "
+
+/* `look` is a glance without locks: who asks for what is plainly not there is refused at the price
+ * of a read, which is what most of those get who come for the last unit. Then the rows are locked
+ * in order, looked at again in their newest version, and the hold, if it may be, brings everything
+ * else with it. Products are sold at the price of the glance. */
+#define HOLD_TAKE(on_conflict)                                                                     \
+    "WITH want AS (SELECT i->>'sku' AS sku, sum((i->>'quantity')::bigint)::bigint AS quantity "    \
+    "FROM jsonb_array_elements($3::jsonb) i GROUP BY 1), "                                         \
+    "look AS MATERIALIZED (SELECT w.sku, w.quantity, p.name, p.seller_id, p.price, p.currency, "   \
+    "p.status, s.available FROM want w LEFT JOIN products p USING (sku) "                          \
+    "LEFT JOIN stock s USING (sku)), "                                                             \
+    "locked AS MATERIALIZED (SELECT s.sku, s.available FROM stock s "                              \
+    "WHERE s.sku IN (SELECT sku FROM look) AND (SELECT bool_and(coalesce("                         \
+    "status = 'active' AND available >= quantity, false)) FROM look) "                             \
+    "ORDER BY s.sku FOR UPDATE OF s), "                                                            \
+    "taken AS (INSERT INTO holds (order_id, user_id, state, expires_at) "                          \
+    "SELECT $1, $2, 'held', now() + $4 * interval '1 s' "                                          \
+    "WHERE (SELECT bool_and(l.available >= k.quantity) FROM locked l JOIN look k USING (sku)) "    \
+    "ON CONFLICT (order_id) " on_conflict " RETURNING expires_at), "                               \
+    "moved AS (UPDATE stock s SET available = s.available - k.quantity, "                          \
+    "held = s.held + k.quantity, version = s.version + 1, updated_at = now() "                     \
+    "FROM look k, taken WHERE s.sku = k.sku), "                                                    \
+    "lines AS (INSERT INTO hold_lines (order_id, sku, quantity, name, seller_id, unit_price, "     \
+    "currency) SELECT $1, sku, quantity, name, seller_id, price, currency FROM look, taken), "     \
+    "written AS (INSERT INTO stock_movements (sku, kind, order_id, available, held, "              \
+    "correlation_id) SELECT sku, 'held', $1, -quantity, quantity, $5 FROM look, taken "            \
+    "ORDER BY sku) "                                                                               \
+    "SELECT k.sku, k.name, k.seller_id, k.quantity, k.price, k.currency, "                         \
+    "coalesce(l.available, k.available, 0), k.status, (SELECT expires_at FROM taken) "             \
+    "FROM look k LEFT JOIN locked l USING (sku) ORDER BY k.sku"
+
+enum {
+    SQL_SELLER_INSERT,
+    SQL_SELLER_GET,
+    SQL_SELLER_LOCK,
+    SQL_SELLER_SAVE,
+    SQL_SELLER_CLOSE,
+    SQL_SHELVES_EMPTY,
+    SQL_PRODUCT_INSERT,
+    SQL_STOCK_INSERT,
+    SQL_PRODUCT_GET,
+    SQL_PRODUCT_LOCK,
+    SQL_PRODUCT_SAVE,
+    SQL_PRODUCTS,
+    SQL_PRODUCTS_SEARCH,
+    SQL_PRICES,
+    SQL_LEVEL_GET,
+    SQL_LEVEL_LOCK,
+    SQL_LEVELS,
+    SQL_LEVEL_SAVE,
+    SQL_ALERTED_SAVE,
+    SQL_MOVEMENT_ADD,
+    SQL_MOVEMENTS,
+    SQL_HOLD_TAKE,
+    SQL_HOLD_RETAKE,
+    SQL_HOLD_FORGET_LINES,
+    SQL_HOLD_GET,
+    SQL_HOLD_MOVE,
+    SQL_HOLD_BURY,
+    SQL_HOLDS_EXPIRED,
+    SQL_LOCK_STOCK,
+};
+
+const struct pg_statement seller_statements[] = {
+    [SQL_SELLER_INSERT] = {"seller_insert",
+        "INSERT INTO sellers (id, name, description) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"},
+    [SQL_SELLER_GET] = {"seller_get", "SELECT " SELLER_COLUMNS "FROM sellers WHERE id = $1",
+        &seller_table},
+    [SQL_SELLER_LOCK] = {"seller_lock",
+        "SELECT " SELLER_COLUMNS "FROM sellers WHERE id = $1 FOR UPDATE", &seller_table},
+    [SQL_SELLER_SAVE] = {"seller_save",
+        "UPDATE sellers SET name = $2, description = $3, version = version + 1, "
+        "updated_at = now() WHERE id = $1"},
+    [SQL_SELLER_CLOSE] = {"seller_close",
+        "UPDATE sellers SET status = 'closed', version = version + 1, updated_at = now() "
+        "WHERE id = $1 AND status <> 'closed'"},
+    [SQL_SHELVES_EMPTY] = {"shelves_empty",
+        "WITH emptied AS (UPDATE products SET status = 'inactive', version = version + 1, "
+        "updated_at = now() WHERE seller_id = $1 AND status = 'active' RETURNING *) "
+        "SELECT " PRODUCT_COLUMNS "0 FROM emptied p JOIN stock s USING (sku) ORDER BY p.sku",
+        &product_table},
+    [SQL_PRODUCT_INSERT] = {"product_insert",
+        "INSERT INTO products (sku, seller_id, name, description, category, price, currency) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7)"},
+    [SQL_STOCK_INSERT] = {"stock_insert", "INSERT INTO stock (sku, available) VALUES ($1, $2)"},
+    [SQL_PRODUCT_GET] = {"product_get",
+        "SELECT " PRODUCT_COLUMNS "0 FROM products p JOIN stock s USING (sku) WHERE p.sku = $1",
+        &product_table},
+    [SQL_PRODUCT_LOCK] = {"product_lock",
+        "SELECT " PRODUCT_COLUMNS "0 FROM products p JOIN stock s USING (sku) "
+        "WHERE p.sku = $1 AND ($2::uuid IS NULL OR p.seller_id = $2) FOR UPDATE OF p",
+        &product_table},
+    [SQL_PRODUCT_SAVE] = {"product_save",
+        "UPDATE products SET name = $2, description = $3, category = $4, price = $5, "
+        "currency = $6, status = $7, version = version + 1, updated_at = now() WHERE sku = $1"},
+    [SQL_PRODUCTS] = {"products",
+        "SELECT " PRODUCT_COLUMNS "0 FROM products p JOIN stock s USING (sku) "
+        "WHERE ($1::timestamptz IS NULL OR (p.created_at, p.sku) < ($1, $6::text)) " PRODUCT_FILTER
+        "ORDER BY p.created_at DESC, p.sku DESC LIMIT $5",
+        &product_table},
+    [SQL_PRODUCTS_SEARCH] = {"products_search",
+        "SELECT " PRODUCT_COLUMNS "r.rank "
+        "FROM websearch_to_tsquery('english', $1) q, products p JOIN stock s USING (sku), "
+        "LATERAL (SELECT (ts_rank(p.search, q) * 1000000)::bigint AS rank) r "
+        "WHERE p.search @@ q AND ($6::bigint IS NULL OR (-r.rank, p.sku) > (-$6::bigint, "
+        "$7::text)) " PRODUCT_FILTER "ORDER BY r.rank DESC, p.sku LIMIT $5",
+        &product_table},
+    [SQL_PRICES] = {"prices",
+        "SELECT p.sku, p.name, p.seller_id, p.price, p.currency, s.available, p.status "
+        "FROM products p JOIN stock s USING (sku) "
+        "WHERE p.sku = ANY (string_to_array($1, ',')) ORDER BY p.sku",
+        &price_table},
+    [SQL_LEVEL_GET] = {"level_get",
+        "SELECT " LEVEL_COLUMNS LEVEL_FROM
+        "WHERE s.sku = $1 AND ($2::uuid IS NULL OR p.seller_id = $2)",
+        &level_table},
+    [SQL_LEVEL_LOCK] = {"level_lock",
+        "SELECT " LEVEL_COLUMNS LEVEL_FROM
+        "WHERE s.sku = $1 AND ($2::uuid IS NULL OR p.seller_id = $2) FOR UPDATE OF s",
+        &level_table},
+    [SQL_LEVELS] = {"levels",
+        "SELECT " LEVEL_COLUMNS LEVEL_FROM
+        "WHERE ($1::uuid IS NULL OR p.seller_id = $1) AND (NOT $2 OR s.available <= s.threshold) "
+        "AND ($3::text IS NULL OR p.sku > $3) ORDER BY p.sku LIMIT $4",
+        &level_table},
+    [SQL_LEVEL_SAVE] = {"level_save",
+        "UPDATE stock SET available = $2, threshold = $3, version = version + 1, "
+        "updated_at = now() WHERE sku = $1"},
+    [SQL_ALERTED_SAVE] = {"alerted_save", "UPDATE stock SET alerted = $2 WHERE sku = $1"},
+    [SQL_MOVEMENT_ADD] = {"movement_add",
+        "INSERT INTO stock_movements (sku, kind, available, reason, note, actor, correlation_id) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7)"},
+    [SQL_MOVEMENTS] = {"movements",
+        "SELECT id, kind, order_id, available + held + committed, available, held, committed, "
+        "reason, note, actor, at FROM stock_movements "
+        "WHERE sku = $1 AND ($2 = 0 OR id < $2) ORDER BY id DESC LIMIT $3",
+        &movement_table},
+    [SQL_HOLD_TAKE] = {"hold_take", HOLD_TAKE("DO NOTHING"), &hold_line_table},
+    [SQL_HOLD_RETAKE] = {"hold_retake",
+        HOLD_TAKE("DO UPDATE SET state = 'held', ended_by = NULL, user_id = excluded.user_id, "
+                  "expires_at = excluded.expires_at, updated_at = now() "
+                  "WHERE holds.state = 'released'"),
+        &hold_line_table},
+    [SQL_HOLD_FORGET_LINES] = {"hold_forget_lines", "DELETE FROM hold_lines WHERE order_id = $1"},
+    [SQL_HOLD_GET] = {"hold_get", "SELECT " HOLD_COLUMNS "FROM holds h WHERE h.order_id = $1",
+        &hold_table},
+    [SQL_HOLD_MOVE] = {"hold_move",
+        "WITH h AS MATERIALIZED (SELECT order_id FROM holds "
+        "WHERE order_id = $1 AND state = $2 FOR UPDATE), "
+        "line AS MATERIALIZED (SELECT s.sku, l.quantity "
+        "FROM h JOIN hold_lines l USING (order_id) JOIN stock s USING (sku) "
+        "ORDER BY s.sku FOR UPDATE OF s), "
+        "moved AS (UPDATE stock s SET available = s.available + $4 * l.quantity, "
+        "held = s.held + $5 * l.quantity, committed = s.committed + $6 * l.quantity, "
+        "version = s.version + 1, updated_at = now() FROM line l WHERE s.sku = l.sku RETURNING "
+        "s.*), "
+        "written AS (INSERT INTO stock_movements (sku, kind, order_id, available, held, committed, "
+        "reason, correlation_id) SELECT sku, $3, $1, $4 * quantity, $5 * quantity, "
+        "$6 * quantity, $7, $8 FROM line ORDER BY sku), "
+        "ended AS (UPDATE holds SET state = $3, ended_by = $7, updated_at = now() FROM h "
+        "WHERE holds.order_id = h.order_id) "
+        "SELECT " LEVEL_COLUMNS "FROM moved s JOIN products p USING (sku) ORDER BY s.sku",
+        &level_table},
+    [SQL_HOLD_BURY] = {"hold_bury",
+        "INSERT INTO holds (order_id, state, ended_by) VALUES ($1, 'released', $2) "
+        "ON CONFLICT (order_id) DO UPDATE SET ended_by = $2, updated_at = now() "
+        "WHERE holds.state = 'released' AND holds.ended_by IS DISTINCT FROM 'order_cancelled'"},
+    [SQL_HOLDS_EXPIRED] = {"holds_expired",
+        "SELECT order_id FROM holds WHERE state = 'held' AND expires_at < now() "
+        "ORDER BY expires_at LIMIT 100",
+        &hold_params_table},
+    [SQL_LOCK_STOCK] = {"lock_stock",
+        "SELECT s.sku FROM stock s WHERE s.sku IN "
+        "(SELECT l.sku FROM hold_lines l WHERE l.order_id = ANY ($1::uuid[])) "
+        "ORDER BY s.sku FOR UPDATE OF s"},
+};
+const size_t seller_statements_count = ARRAY_SIZE(seller_statements);
+
+/* The first row, or NULL. */
+#define FIRST(result, type) ((result).rows.len ? PG_ROW(result, type, 0) : NULL)
+
+/* ---- sellers ---- */
+
+int store_seller_insert(
+    struct pg_tx *tx, const char *id, const struct seller_body *b, bool *ret_inserted)
+{
+    struct pg_result result;
+    TRY(pg_run(tx, &seller_statements[SQL_SELLER_INSERT],
+        PG_ARGS(PG_TEXT(id), PG_TEXT(b->name), PG_TEXT(b->description)), &result));
+    *ret_inserted = result.affected == 1;
+    return 0;
+}
+
+int store_seller_find(const char *id, struct seller **ret_seller)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &seller_statements[SQL_SELLER_GET], PG_ARGS(PG_TEXT(id)), &result));
+    *ret_seller = FIRST(result, struct seller);
+    return 0;
+}
+
+int store_seller_get(struct pg_tx *tx, const char *id, bool for_update, struct seller **ret_seller)
+{
+    struct pg_result result;
+    TRY(pg_run(tx, &seller_statements[for_update ? SQL_SELLER_LOCK : SQL_SELLER_GET],
+        PG_ARGS(PG_TEXT(id)), &result));
+    *ret_seller = FIRST(result, struct seller);
+    return 0;
+}
+
+int store_seller_save(struct pg_tx *tx, const struct seller *s)
+{
+    return pg_queue(tx, &seller_statements[SQL_SELLER_SAVE],
+        PG_ARGS(PG_TEXT(s->id), PG_TEXT(s->name), PG_TEXT(s->description)));
+}
+
+int store_seller_close(struct pg_tx *tx, const char *id, struct list *ret_products)
+{
+    struct pg_result result;
+    TRY(pg_queue(tx, &seller_statements[SQL_SELLER_CLOSE], PG_ARGS(PG_TEXT(id))));
+    TRY(pg_run(tx, &seller_statements[SQL_SHELVES_EMPTY], PG_ARGS(PG_TEXT(id)), &result));
+    *ret_products = result.rows;
+    return 0;
+}
+
+/* ---- products ---- */
+
+int store_product_insert(struct pg_tx *tx, const char *seller_id, const struct product_body *b)
+{
+    TRY(pg_queue(tx, &seller_statements[SQL_PRODUCT_INSERT],
+        PG_ARGS(PG_TEXT(b->sku), PG_TEXT(seller_id), PG_TEXT(b->name), PG_TEXT(b->description),
+            PG_TEXT(b->category), PG_I64(b->price.amount), PG_TEXT(b->price.currency))));
+    return pg_run(tx, &seller_statements[SQL_STOCK_INSERT],
+        PG_ARGS(PG_TEXT(b->sku), PG_I64(b->initial_stock)), NULL);
+}
+
+int store_product_find(const char *sku, struct product **ret_product)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &seller_statements[SQL_PRODUCT_GET], PG_ARGS(PG_TEXT(sku)), &result));
+    *ret_product = FIRST(result, struct product);
+    return 0;
+}
+
+int store_product_lock(
+    struct pg_tx *tx, const char *sku, const char *owner, struct product **ret_product)
+{
+    struct pg_result result;
+    TRY(pg_run(
+        tx, &seller_statements[SQL_PRODUCT_LOCK], PG_ARGS(PG_TEXT(sku), PG_TEXT(owner)), &result));
+    *ret_product = FIRST(result, struct product);
+    return 0;
+}
+
+int store_product_save(struct pg_tx *tx, const struct product *p)
+{
+    return pg_queue(tx, &seller_statements[SQL_PRODUCT_SAVE],
+        PG_ARGS(PG_TEXT(p->sku), PG_TEXT(p->name), PG_TEXT(p->description), PG_TEXT(p->category),
+            PG_I64(p->price.amount), PG_TEXT(p->price.currency), PG_TEXT(p->status)));
+}
+
+int store_products(const struct product_list_params *p, bool all_states, int64_t before_us,
+    const char *before_sku, struct list *ret_products)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &seller_statements[SQL_PRODUCTS],
+        PG_ARGS(PG_TIME(before_us), PG_TEXT(p->category), PG_TEXT(p->seller_id),
+            PG_BOOL(all_states), PG_I64(p->limit + 1), PG_TEXT(before_sku)),
+        &result));
+    *ret_products = result.rows;
+    return 0;
+}
+
+int store_products_search(const struct product_list_params *p, bool all_states, int64_t after_rank,
+    const char *after_sku, struct list *ret_products)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &seller_statements[SQL_PRODUCTS_SEARCH],
+        PG_ARGS(PG_TEXT(p->q), PG_TEXT(p->category), PG_TEXT(p->seller_id), PG_BOOL(all_states),
+            PG_I64(p->limit + 1), after_sku ? PG_I64(after_rank) : PG_TEXT(NULL),
+            PG_TEXT(after_sku)),
+        &result));
+    *ret_products = result.rows;
+    return 0;
+}
+
+int store_prices(const char *skus, struct list *ret_prices)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &seller_statements[SQL_PRICES], PG_ARGS(PG_TEXT(skus)), &result));
+    *ret_prices = result.rows;
+    return 0;
+}
+
+/* ---- stock ---- */
+
+int store_level_find(const char *sku, const char *owner, struct level **ret_level)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &seller_statements[SQL_LEVEL_GET],
+        PG_ARGS(PG_TEXT(sku), PG_TEXT(owner)), &result));
+    *ret_level = FIRST(result, struct level);
+    return 0;
+}
+
+int store_level_lock(struct pg_tx *tx, const char *sku, const char *owner, struct level **ret_level)
+{
+    struct pg_result result;
+    TRY(pg_run(
+        tx, &seller_statements[SQL_LEVEL_LOCK], PG_ARGS(PG_TEXT(sku), PG_TEXT(owner)), &result));
+    *ret_level = FIRST(result, struct level);
+    return 0;
+}
+
+int store_levels(
+    const char *owner, bool low, const char *after_sku, int64_t limit, struct list *ret_levels)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &seller_statements[SQL_LEVELS],
+        PG_ARGS(PG_TEXT(owner), PG_BOOL(low), PG_TEXT(after_sku), PG_I64(limit + 1)), &result));
+    *ret_levels = result.rows;
+    return 0;
+}
+
+int store_level_save(struct pg_tx *tx, const struct level *l)
+{
+    return pg_queue(tx, &seller_statements[SQL_LEVEL_SAVE],
+        PG_ARGS(PG_TEXT(l->sku), PG_I64(l->available), PG_I64(l->threshold)));
+}
+
+int store_alerted_save(struct pg_tx *tx, const char *sku, bool alerted)
+{
+    return pg_queue(
+        tx, &seller_statements[SQL_ALERTED_SAVE], PG_ARGS(PG_TEXT(sku), PG_BOOL(alerted)));
+}
+
+int store_movement_add(struct pg_tx *tx, const char *sku, const char *kind, int64_t available,
+    const char *reason, const char *note, const char *actor)
+{
+    return pg_queue(tx, &seller_statements[SQL_MOVEMENT_ADD],
+        PG_ARGS(PG_TEXT(sku), PG_TEXT(kind), PG_I64(available), PG_TEXT(reason), PG_TEXT(note),
+            PG_TEXT(actor), PG_TEXT(correlation_current())));
+}
+
+int store_movements(const char *sku, int64_t before_id, int64_t limit, struct list *ret_movements)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &seller_statements[SQL_MOVEMENTS],
+        PG_ARGS(PG_TEXT(sku), PG_I64(before_id), PG_I64(limit + 1)), &result));
+    *ret_movements = result.rows;
+    return 0;
+}
+
+/* ---- holds ---- */
+
+static const char *items_json(struct list items)
+{
+    struct buf text = {0};
+    struct json_writer w = json_writer_on(&text);
+    json_list(&w, &hold_item_table, items);
+    const char *copy = arena_strndup(fiber_arena(), text.ptr, text.len);
+    buf_deinit(&text);
+    return copy;
+}
+
+#define TAKE_ARGS(b, ttl_s)                                                                        \
+    PG_ARGS(PG_TEXT((b)->order_id), PG_TEXT((b)->user_id), PG_TEXT(items_json((b)->items)),        \
+        PG_I64(ttl_s), PG_TEXT(correlation_current()))
+
+int store_hold_take(const struct hold_body *b, int64_t ttl_s, struct list *ret_lines)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &seller_statements[SQL_HOLD_TAKE], TAKE_ARGS(b, ttl_s), &result));
+    *ret_lines = result.rows;
+    return 0;
+}
+
+int store_hold_retake(
+    struct pg_tx *tx, const struct hold_body *b, int64_t ttl_s, struct list *ret_lines)
+{
+    struct pg_result result;
+    TRY(pg_queue(tx, &seller_statements[SQL_HOLD_FORGET_LINES], PG_ARGS(PG_TEXT(b->order_id))));
+    TRY(pg_run(tx, &seller_statements[SQL_HOLD_RETAKE], TAKE_ARGS(b, ttl_s), &result));
+    *ret_lines = result.rows;
+    return 0;
+}
+
+int store_hold_find(const char *order_id, struct hold **ret_hold)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &seller_statements[SQL_HOLD_GET], PG_ARGS(PG_TEXT(order_id)), &result));
+    *ret_hold = FIRST(result, struct hold);
+    return 0;
+}
+
+int store_hold_get(struct pg_tx *tx, const char *order_id, struct hold **ret_hold)
+{
+    struct pg_result result;
+    TRY(pg_run(tx, &seller_statements[SQL_HOLD_GET], PG_ARGS(PG_TEXT(order_id)), &result));
+    *ret_hold = FIRST(result, struct hold);
+    return 0;
+}
+
+int store_hold_move(struct pg_tx *tx, const char *order_id, const struct stock_move *m,
+    const char *ended_by, struct list *ret_levels)
+{
+    struct pg_result result;
+    TRY(pg_run(tx, &seller_statements[SQL_HOLD_MOVE],
+        PG_ARGS(PG_TEXT(order_id), PG_TEXT(m->from), PG_TEXT(m->to), PG_I64(m->available),
+            PG_I64(m->held), PG_I64(m->committed), PG_TEXT(ended_by),
+            PG_TEXT(correlation_current())),
+        &result));
+    *ret_levels = result.rows;
+    return 0;
+}
+
+int store_hold_bury(struct pg_tx *tx, const char *order_id, const char *ended_by)
+{
+    return pg_queue(
+        tx, &seller_statements[SQL_HOLD_BURY], PG_ARGS(PG_TEXT(order_id), PG_TEXT(ended_by)));
+}
+
+int store_holds_expired(struct list *ret_holds)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &seller_statements[SQL_HOLDS_EXPIRED], PG_NO_ARGS, &result));
+    *ret_holds = result.rows;
+    return 0;
+}
+
+int store_lock_stock(struct pg_tx *tx, const char *order_ids)
+{
+    return pg_queue(tx, &seller_statements[SQL_LOCK_STOCK], PG_ARGS(PG_TEXT(order_ids)));
+}
