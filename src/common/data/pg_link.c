@@ -259,7 +259,7 @@ static int arg_text(const struct pg_arg *arg, char *number, const char **ret_tex
         snprintf(number, NUMBER_SIZE, "%lld", (long long)arg->value);
         break;
     case PG_ARG_BOOL:
-        strcpy(number, arg->value ? "t" : "f");
+        snprintf(number, NUMBER_SIZE, "%s", arg->value ? "t" : "f");
         break;
     case PG_ARG_TIME:
         if (arg->value == 0) {

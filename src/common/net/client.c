@@ -8,6 +8,8 @@
 #include "common/net/client_smtp.h"
 #include "common/net/client_wire.h"
 
+#include <stdio.h>
+
 /* The rules of calling a peer; how bytes travel is client_wire.c's and client_smtp.c's affair.
  *
  * A call is one or more attempts. An attempt needs a place among the peer's in-flight calls (first
@@ -189,13 +191,13 @@ static int attempt_run(struct http_peer *p, const struct http_call *call,
 {
     int64_t now = clock_mono_us();
     if (fiber_deadline() <= now) {
-        strcpy(a->outcome.detail, "no time left");
+        snprintf(a->outcome.detail, sizeof(a->outcome.detail), "%s", "no time left");
         return ERR_UNAVAILABLE;
     }
     enum breaker_pass pass = breaker_admit(&p->breaker, now);
     if (pass == BREAKER_SHUT) {
         p->stats.rejected++;
-        strcpy(a->outcome.detail, "breaker is open");
+        snprintf(a->outcome.detail, sizeof(a->outcome.detail), "%s", "breaker is open");
         return ERR_UNAVAILABLE;
     }
     int64_t deadline = now + p->timeout_us;
@@ -217,7 +219,7 @@ static int attempt_make(struct http_peer *p, const struct http_call *call,
     *a = (struct attempt){0};
     if (peer_is_shut(p)) { /* also while others wait for a place */
         p->stats.rejected++;
-        strcpy(a->outcome.detail, "breaker is open");
+        snprintf(a->outcome.detail, sizeof(a->outcome.detail), "%s", "breaker is open");
         return ERR_UNAVAILABLE;
     }
     int r = semaphore_take(&p->places, "http place", clock_mono_us() + p->timeout_us);
@@ -225,7 +227,7 @@ static int attempt_make(struct http_peer *p, const struct http_call *call,
         return r;
     if (r < 0) {
         p->stats.rejected++;
-        strcpy(a->outcome.detail, "too many calls in flight");
+        snprintf(a->outcome.detail, sizeof(a->outcome.detail), "%s", "too many calls in flight");
         return ERR_BUSY;
     }
     r = attempt_run(p, call, ret_answer, a);

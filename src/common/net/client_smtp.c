@@ -95,7 +95,7 @@ void mail_job_run(void *arg)
     job->reply[0] = job->detail[0] = '\0';
     int64_t left_ms = (job->deadline_us - clock_mono_us()) / USEC_PER_MS;
     if (left_ms <= 0) { /* waited too long for a worker; nothing was sent */
-        strcpy(job->detail, "no time left");
+        snprintf(job->detail, sizeof(job->detail), "%s", "no time left");
         job->r = ERR_UNAVAILABLE;
         return;
     }

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# The launcher's promises: a crashed service comes back with a line that says so, a second `up` leaves
+# what runs alone, a server can be pulled and put back.
+set -euo pipefail
+. tests/env.sh
+
+running order || die "order does not run"
+before=$PID lines=$(grep -c 'order ended by itself' "$LOG/souk.log" || true)
+kill -KILL "$PID"
+for _ in {1..100}; do
+    if running order && [ "$PID" != "$before" ] && service_ready order 2>/dev/null; then break; fi
+    sleep 0.1
+done
+running order && [ "$PID" != "$before" ] || die "order did not come back"
+service_ready order || die "order came back, but not ready"
+[ "$(grep -c 'order ended by itself' "$LOG/souk.log")" -gt "$lines" ] || die "nobody said that order ended"
+
+./souk stop redis
+running redis && die "redis still runs"
+./souk start redis
+http_ok "$PUBLIC_URL/.well-known/jwks.json" || die "the gateway does not reach auth"
+
+# Nothing internal is reachable through the gateway, and what it says itself is a problem document.
+for path in /metrics /debug/fibers /internal/v1/tokens /livez '/api/v1/auth/../../internal/v1/tokens' '/api/v1/auth/%2e%2e/x'; do
+    answer=$(curl -s --path-as-is -w '\n%{http_code} %{content_type}' "$PUBLIC_URL$path")
+    [ "${answer##*$'\n'}" = '404 application/problem+json' ] || die "$path answers ${answer##*$'\n'}"
+    jq -e '.status == 404 and .code == "not_found" and (.correlationId | length > 0)' <<<"${answer%$'\n'*}" >/dev/null
+done
+
+./souk stop aibuddy
+answer=$(curl -s -w '\n%{http_code} %header{retry-after}' "$PUBLIC_URL/api/v1/trending")
+./souk start aibuddy
+[ "${answer##*$'\n'}" = '503 1' ] || die "a missing service answers ${answer##*$'\n'}"
+jq -e '.code == "unavailable"' <<<"${answer%$'\n'*}" >/dev/null
