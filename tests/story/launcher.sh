@@ -5,13 +5,15 @@ set -euo pipefail
 . tests/env.sh
 
 running order || die "order does not run"
-before=$PID lines=$(grep -c 'order ended by itself' "$LOG/souk.log" || true)
+before=$PID
+touch "$LOG/souk.log"
+lines=$(grep -c 'order ended by itself' "$LOG/souk.log" || true)
 kill -KILL "$PID"
 for _ in {1..100}; do
     if running order && [ "$PID" != "$before" ] && service_ready order 2>/dev/null; then break; fi
     sleep 0.1
 done
-running order && [ "$PID" != "$before" ] || die "order did not come back"
+{ running order && [ "$PID" != "$before" ]; } || die "order did not come back"
 service_ready order || die "order came back, but not ready"
 [ "$(grep -c 'order ended by itself' "$LOG/souk.log")" -gt "$lines" ] || die "nobody said that order ended"
 
