@@ -18,11 +18,13 @@ services_own() {
     for svc in "${SERVICES[@]}"; do service_external "$svc" || printf '%s\n' "$svc"; done
 }
 
-# Of those, the ones that are built; the others are named.
+# Of those, the ones that this tree has sources for. Each must have been built.
 services_built() {
     local svc
     for svc in $(services_own); do
-        if [ -x "$(service_binary "$svc")" ]; then printf '%s\n' "$svc"; else warn "$svc is not built yet: skipped"; fi
+        [ -e "$ROOT/src/$svc/meson.build" ] || continue
+        [ -x "$(service_binary "$svc")" ] || die "$(service_binary "$svc") is missing; build the tree again"
+        printf '%s\n' "$svc"
     done
 }
 

@@ -90,9 +90,10 @@ servers_up() {
 }
 
 suite_services_up() {
-    local svc
+    local svc names
     local -a own
-    mapfile -t own < <(services_built)
+    names=$(services_built) || exit 1
+    mapfile -t own <<<"$names"
     service_keys
     services_migrate "${own[@]}" || exit 1
     [ -e "$STATE/demo-loaded" ] || [ "${SOUK_DEMO_DATA:-1}" = 0 ] || demo_data_load
