@@ -1,0 +1,5 @@
+SELECT count(*), 'checkouts under way' FROM checkouts WHERE state IN ('running', 'compensating')
+    HAVING count(*) > 0;
+\o :out.checkouts
+SELECT order_id, state, extract(epoch FROM now() - created_at)::bigint FROM checkouts;
+COMMIT;
