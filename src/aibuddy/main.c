@@ -11,7 +11,6 @@ int main(int argc, char **argv)
         SERVICE_TABLE(consumers, aibuddy_consumers),
         SERVICE_TABLE(statements, aibuddy_statements),
         SERVICE_TABLE(migrations, aibuddy_migrations),
-        .peers = (const char *const[]){"auth", NULL},
     };
     return service_main(&service, argc, argv);
 }

@@ -20,7 +20,6 @@ int main(int argc, char **argv)
         .outcomes = outcomes,
         .outcomes_count = ARRAY_SIZE(outcomes),
         SERVICE_TABLE(migrations, order_migrations),
-        .peers = (const char *const[]){"auth", NULL},
     };
     return service_main(&service, argc, argv);
 }

@@ -106,20 +106,26 @@ static const char *service_url(const char *name)
     return config_text(variable);
 }
 
+static bool make_peer(const char *name)
+{
+    const char *url = service_url(name);
+    if (*url)
+        peer_add(the_app.client, name, url);
+    else
+        fprintf(stderr, "%s_SERVICE_URL: not set (base URL of a service this one calls)\n", name);
+    return *url;
+}
+
+/* Everybody but auth itself asks auth for its keys and for service tokens. */
 static bool make_peers(void)
 {
-    const char *const *names = the_app.service->peers;
-    bool ok = true;
-    for (; names && *names; names++) {
-        const char *url = service_url(*names);
-        if (*url)
-            peer_add(the_app.client, *names, url);
-        else
-            fprintf(
-                stderr, "%s_SERVICE_URL: not set (base URL of a service this one calls)\n", *names);
-        ok = ok && *url;
+    const struct service *s = the_app.service;
+    bool auth_named = strcmp(s->name, "auth") == 0, ok = true;
+    for (const char *const *name = s->peers; name && *name; name++) {
+        auth_named = auth_named || strcmp(*name, "auth") == 0;
+        ok = make_peer(*name) && ok;
     }
-    return ok;
+    return (auth_named || make_peer("auth")) && ok;
 }
 
 static bool uses_bus(const struct service *s)

@@ -34,7 +34,8 @@ struct service {
     size_t outcomes_count;
     const struct migration *migrations; /* generated; the common ones come first by themselves */
     size_t migrations_count;
-    const char *const *peers; /* NULL-terminated names of the services it calls; NULL: none */
+    const char *const
+        *peers; /* NULL-terminated names of the services it calls beside auth; NULL: none */
     /* After pools and peers exist, before listening; spawns the service's own fibers. NULL ok. */
     int (*start)(void);
 };
