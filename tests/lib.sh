@@ -1,0 +1,294 @@
+# shellcheck shell=bash
+# What stories share:   . tests/lib.sh   (from the root of the tree, on the servers of tests/env.sh)
+#
+#   that SENTENCE COMMAND...        one test; so are  is SENTENCE GOT WANT  and
+#   soon SECONDS SENTENCE COMMAND   which asks again until the deadline; nothing here sleeps for luck
+#   audit                           the last line of every story: the books must balance
+#   call METHOD PATH [BODY] [CURL ARGS]   sets STATUS; the answer's parts by  field .a.b  and  header NAME
+#   shopper NAME, card TOKEN, product STOCK [PRICE], put SKU [QUANTITY], checkout [KEY]
+#   arm SERVICE FAULT, off SERVICE..., on SERVICE..., crash NAME, freeze NAME, thaw NAME
+#   aim METHOD PATH [BODY] [HEADER...], then fire PARALLEL: many requests at once
+set -euo pipefail
+export LC_ALL=C.UTF-8
+# shellcheck source=tests/env.sh
+. tests/env.sh
+
+WORK=$(mktemp -d)
+RUN_ID=$(date +%s%N | tail -c 13)
+tests=0 failures=0 finished=''
+STATUS='' TOKEN='' CARD='' SKU='' ORDER='' USER_ID='' EMAIL='' KEEPER=''
+declare -A TOKENS USERS EMAILS CARDS
+
+# shellcheck disable=SC2317 # called by the trap
+leave() {
+    local status=$?
+    [ -n "$finished" ] || echo "Bail out! The script ended early (status $status)"
+    local name
+    for name in "${SERVICES[@]}" rabbitmq postgres redis; do
+        if running "$name"; then kill -CONT "$PID" 2>/dev/null || true; fi
+    done
+    rm -rf "$WORK"
+}
+trap leave EXIT
+
+# ---- tests ----
+
+ok() { tests=$((tests + 1)) && echo "ok $tests - $1"; }
+
+not_ok() {
+    tests=$((tests + 1)) failures=$((failures + 1))
+    echo "not ok $tests - $1"
+    shift
+    printf '    %s\n' "$@"
+}
+
+is() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "got:      $2" "expected: $3"; fi; }
+
+that() {
+    local sentence=$1
+    shift
+    if "$@"; then ok "$sentence"; else not_ok "$sentence" "failed: $*" "last answer: $STATUS $(head -c 600 "$WORK/answer" 2>/dev/null)"; fi
+}
+
+# wait_until SECONDS COMMAND...
+wait_until() {
+    local until=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
+    shift
+    until "$@"; do
+        [ ${EPOCHREALTIME/[.,]/} -lt $until ] || return 1
+        sleep 0.05
+    done
+}
+
+soon() {
+    local seconds=$1 sentence=$2 began=${EPOCHREALTIME/[.,]/} took
+    shift 2
+    if wait_until "$seconds" "$@"; then
+        took=$(((${EPOCHREALTIME/[.,]/} - began) / 1000))
+        ok "$sentence ($took ms)"
+    else
+        not_ok "$sentence" "not within $seconds s: $*"
+    fi
+}
+
+finish() {
+    finished=yes
+    echo "1..$tests"
+    exit $((failures > 0))
+}
+
+audit() {
+    local log=$WORK/audit
+    if tools/audit "$@" >"$log" 2>&1; then ok "the books balance"; else not_ok "the books balance" "$(grep -v '^ok' "$log")"; fi
+    finish
+}
+
+# ---- requests ----
+
+call() {
+    local method=$1 path=$2 body=${3:-}
+    local -a more=()
+    shift 2
+    [ $# = 0 ] || shift
+    [ -z "$body" ] || more=(-H 'content-type: application/json' --data-binary "$body")
+    [ -z "$TOKEN" ] || more+=(-H "authorization: Bearer $TOKEN")
+    : >"$WORK/answer"
+    STATUS=$(curl -sS --max-time 20 -X "$method" -D "$WORK/headers" -o "$WORK/answer" -w '%{http_code}' \
+        "${more[@]}" "$@" "$PUBLIC_URL$path") || STATUS="${STATUS:-000}"
+}
+
+field() { jq -r "$1" "$WORK/answer" 2>/dev/null; }
+header() { tr -d '\r' <"$WORK/headers" | awk -v name="$1:" 'tolower($1) == name { $1 = ""; print substr($0, 2) }'; }
+
+# must STATUS: for the steps before the one that is tested.
+must() {
+    [ "$STATUS" = "$1" ] && return
+    not_ok "a step that should end with $1" "ended with $STATUS: $(head -c 600 "$WORK/answer")"
+    finish
+}
+
+# answered STATUS [CODE]
+answered() { [ "$STATUS" = "$1" ] && { [ -z "${2:-}" ] || [ "$(field .code)" = "$2" ]; }; }
+
+# sql SERVICE QUERY: reads that service's database; columns are parted by a blank.
+sql() {
+    local url
+    url=$(upper "$1")_AUDIT_DATABASE_URL
+    psql -X -q -At -F ' ' -v ON_ERROR_STOP=1 -d "${!url}" -c "$2"
+}
+
+sql_is() { [ "$(sql "$1" "$2" 2>/dev/null)" = "$3" ]; }
+
+# ---- people and things ----
+
+as() {
+    TOKEN=${TOKENS[$1]} USER_ID=${USERS[$1]} EMAIL=${EMAILS[$1]} CARD=${CARDS[$1]:-}
+}
+
+# register NAME ROLE
+register() {
+    EMAILS[$1]=$1.$RUN_ID@people.example TOKEN=''
+    call POST /api/v1/auth/register "{\"email\":\"${EMAILS[$1]}\",\"password\":\"quite long $RUN_ID\",\"name\":\"${1^}\",\"role\":\"$2\"}"
+    must 201
+    TOKENS[$1]=$(field .accessToken) USERS[$1]=$(field .user.userId)
+    as "$1"
+}
+
+# shopper NAME [CARD TOKEN]: a new account, logged in, with a card.
+shopper() {
+    register "$1" user
+    card "${2:-tok_visa}"
+    CARDS[$1]=$CARD
+}
+
+card() {
+    call POST /api/v1/payment-methods "{\"token\":\"$1\",\"label\":\"my $1\"}"
+    must 201
+    CARD=$(field .paymentMethodId)
+}
+
+# Whoever owns the story's products.
+keeper() {
+    if [ -z "$KEEPER" ]; then
+        register keeper seller
+        call POST /api/v1/sellers "{\"name\":\"Keeper $RUN_ID\"}"
+        must 201
+        KEEPER=$TOKEN
+    fi
+    TOKEN=$KEEPER
+}
+
+# product STOCK [PRICE]: a new product; SKU is its number.
+product() {
+    local before=$TOKEN
+    keeper
+    SKU=T-$RUN_ID-$((RANDOM))$((RANDOM))
+    call POST /api/v1/products "{\"sku\":\"$SKU\",\"name\":\"Thing $SKU\",\"category\":\"things\",\"price\":{\"amount\":${2:-1500},\"currency\":\"USD\"},\"initialStock\":$1}"
+    must 201
+    TOKEN=$before
+}
+
+# reprice SKU PRICE
+reprice() {
+    local before=$TOKEN
+    keeper
+    call GET "/api/v1/products/$1"
+    call PATCH "/api/v1/products/$1" "{\"price\":{\"amount\":$2,\"currency\":\"USD\"}}" -H "if-match: $(header etag)"
+    must 200
+    TOKEN=$before
+}
+
+put() {
+    call POST /api/v1/cart/items "{\"sku\":\"$1\",\"quantity\":${2:-1}}"
+    must 200
+}
+
+fresh_key() { printf 'key-%s-%s%s' "$RUN_ID" $RANDOM $RANDOM; }
+checkout_body() { printf '{"paymentMethodId":"%s","shippingAddress":{"name":"Ann","line1":"1 High Street","city":"Ulm","postalCode":"89073","country":"DE"}}' "$CARD"; }
+
+# checkout [KEY]: sets ORDER when it made one.
+checkout() {
+    call POST /api/v1/cart/checkout "$(checkout_body)" -H "idempotency-key: ${1:-$(fresh_key)}"
+    ORDER=''
+    [ "$STATUS" != 201 ] || ORDER=$(field .orderId)
+}
+
+order_is() { sql_is order "SELECT status FROM orders WHERE id = '$1'" "$2"; }
+# stock_is SKU "AVAILABLE HELD COMMITTED"
+stock_is() { sql_is seller "SELECT available, held, committed FROM stock WHERE sku = '$1'" "$2"; }
+# payment_is ORDER "STATUS CAPTURED REFUNDED"
+payment_is() { sql_is payment "SELECT status, captured, refunded FROM payments WHERE order_id = '$1'" "$2"; }
+# orders_of USER: how many
+orders_of() { sql order "SELECT count(*) FROM orders WHERE user_id = '$1'"; }
+has_orders() { [ "$(orders_of "$1")" = "$2" ]; }
+# mail_to ADDRESS TEXT: a mail to that address whose subject or body has the text.
+mail_to() {
+    curl -sS --max-time 5 "$MAIL_URL/email?headers.to=$1" |
+        jq -e --arg to "$1" --arg text "$2" 'any(.[]; any(.to[]; .address == $to) and ((.subject // "") + (.text // "") | contains($text)))' >/dev/null
+}
+no_live_checkouts() { sql_is cart "SELECT count(*) FROM checkouts WHERE state IN ('running', 'compensating')" 0; }
+
+# crowd N: N shoppers with cards, in the arrays CROWD_TOKENS and CROWD_CARDS. They are written into
+# the databases, for a password's hash costs 16 ms, and log in once.
+crowd() {
+    local i file=$SOUK_STATE/crowd
+    if ! { [ -s "$file" ] && [ "$(wc -l <"$file")" -ge "$1" ] && [ -n "$(find "$file" -mmin -6)" ]; }; then
+        psql -X -q -v ON_ERROR_STOP=1 -d "$AUTH_MIGRATE_DATABASE_URL" <<SQL
+INSERT INTO users (id, email, password_hash, name, roles)
+SELECT ('01900000-0000-7000-9000-' || lpad(n::text, 12, '0'))::uuid, 'crowd' || n || '@people.example',
+    (SELECT password_hash FROM users WHERE email = 'shopper1@souk.example'), 'Crowd ' || n, '{user}'
+FROM generate_series(1, $1) n ON CONFLICT DO NOTHING
+SQL
+        psql -X -q -v ON_ERROR_STOP=1 -d "$PAYMENT_MIGRATE_DATABASE_URL" <<SQL
+INSERT INTO payment_methods (id, user_id, provider, token)
+SELECT ('01900000-0000-7000-a000-' || lpad(n::text, 12, '0'))::uuid, ('01900000-0000-7000-9000-' || lpad(n::text, 12, '0'))::uuid,
+    'sandbox', 'tok_visa' FROM generate_series(1, $1) n ON CONFLICT DO NOTHING
+SQL
+        for ((i = 1; i <= $1; i++)); do
+            aim POST /api/v1/auth/login "{\"email\":\"crowd$i@people.example\",\"password\":\"souk-demo-2026\"}"
+        done
+        fire 8
+        [ "$(codes)" = "$1 200" ] || { not_ok "the crowd logs in" "$(codes)" && finish; }
+        for ((i = 1; i <= $1; i++)); do jq -r .accessToken "$WORK/shot.$i"; done >"$file"
+    fi
+    mapfile -t CROWD_TOKENS <"$file"
+    CROWD_CARDS=()
+    for ((i = 1; i <= $1; i++)); do CROWD_CARDS+=("$(printf '01900000-0000-7000-a000-%012d' $i)"); done
+}
+
+# ---- many requests at once ----
+
+shots=0
+aim() {
+    local method=$1 path=$2 body=${3:-} extra
+    [ $shots -gt 0 ] || : >"$WORK/volley"
+    shots=$((shots + 1))
+    {
+        [ $shots = 1 ] || echo next
+        printf 'url = "%s%s"\nrequest = "%s"\noutput = "%s/shot.%d"\n' "$PUBLIC_URL" "$path" "$method" "$WORK" $shots
+        printf 'write-out = "%d %%{http_code}\\n"\nmax-time = 20\nsilent\n' $shots
+        if [ -n "$body" ]; then
+            printf 'header = "content-type: application/json"\ndata-binary = "%s"\n' "${body//\"/\\\"}"
+        fi
+        [ -z "$TOKEN" ] || printf 'header = "authorization: Bearer %s"\n' "$TOKEN"
+        shift $(($# < 3 ? $# : 3))
+        for extra in "$@"; do printf 'header = "%s"\n' "$extra"; done
+    } >>"$WORK/volley"
+}
+
+# fire PARALLEL: sends what was aimed; "$WORK/codes" has "number status" in order, shot.N the answers.
+fire() {
+    rm -f "$WORK"/shot.*
+    curl -Z --parallel-immediate --parallel-max "$1" -K "$WORK/volley" 2>/dev/null | sort -n >"$WORK/codes" || true
+    shots=0
+}
+
+# codes: how many of which status, "1 201 49 409".
+codes() { cut -d' ' -f2 "$WORK/codes" | sort | uniq -c | awk '{ printf "%s%s %s", sep, $1, $2; sep = " " }'; }
+# problems: the same of the problems' codes.
+problems() { cat "$WORK"/shot.* | jq -r '.code? // empty' | sort | uniq -c | awk '{ printf "%s%s %s", sep, $1, $2; sep = " " }'; }
+
+# ---- pulling plugs ----
+
+off() { service_down "$@"; }
+
+on() {
+    local svc
+    for svc in "$@"; do service_up "$svc"; done
+    services_await "$@" >/dev/null
+}
+
+# arm SERVICE FAULT[:N]: the service dies at the N-th pass of that point, once; its watcher brings it back.
+arm() {
+    grep -q "^FAULT_POINT(${2%:*}," src/common/app/faults.def || die "no fault point is called $2"
+    off "$1"
+    SOUK_FAULT=$2 on "$1"
+}
+
+# struck SERVICE: it has died since it was started, and is back.
+struck() { [ "$(cat "$RUN/$1.crashes" 2>/dev/null || echo 0)" -ge 1 ] && service_ready "$1" 2>/dev/null; }
+
+signal() { if running "$2"; then kill "-$1" "$PID"; else die "$2 does not run"; fi; }
+crash() { signal KILL "$1"; }
+freeze() { signal STOP "$1"; }
+thaw() { signal CONT "$1"; }
