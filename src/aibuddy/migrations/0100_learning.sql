@@ -51,8 +51,10 @@ CREATE TABLE items (
     told_at timestamptz NOT NULL
 );
 
--- The counts of one known order go in and out as a whole; rows in key order, so that two processes never deadlock.
-CREATE FUNCTION count_order(the_order uuid) RETURNS void LANGUAGE sql AS $$
+-- The counts of one known order go in and out as a whole; rows in key order, so that two processes never deadlock. (plpgsql
+-- keeps its plans; a function in sql plans anew at each call.)
+CREATE FUNCTION count_order(the_order uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
     INSERT INTO pair_counts AS p (sku_a, sku_b, orders)
         SELECT x.sku, y.sku, 1
         FROM known_orders k, unnest(k.skus) x (sku), unnest(k.skus) y (sku)
@@ -67,9 +69,10 @@ CREATE FUNCTION count_order(the_order uuid) RETURNS void LANGUAGE sql AS $$
         SELECT k.user_id, i.sku, 1 FROM known_orders k, unnest(k.skus) i (sku)
         WHERE k.order_id = the_order ORDER BY 1, 2
         ON CONFLICT (user_id, sku) DO UPDATE SET orders = u.orders + 1;
-$$;
+END $$;
 
-CREATE FUNCTION uncount_order(the_order uuid) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION uncount_order(the_order uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
     UPDATE pair_counts p SET orders = p.orders - 1
         FROM known_orders k WHERE k.order_id = the_order AND p.sku_a = ANY (k.skus) AND p.sku_b = ANY (k.skus);
     UPDATE daily_counts d SET orders = d.orders - 1, units = d.units - i.quantity
@@ -77,7 +80,7 @@ CREATE FUNCTION uncount_order(the_order uuid) RETURNS void LANGUAGE sql AS $$
         WHERE k.order_id = the_order AND d.day = k.day AND d.sku = i.sku;
     UPDATE user_items u SET orders = u.orders - 1
         FROM known_orders k WHERE k.order_id = the_order AND u.user_id = k.user_id AND u.sku = ANY (k.skus);
-$$;
+END $$;
 
 -- migrate:down
 DROP FUNCTION count_order(uuid), uncount_order(uuid);

@@ -81,8 +81,10 @@ static int tx_send(
 /* Not one byte is sent for a fiber that is not to wait any more. */
 static int may_wait(void)
 {
-    if (fiber_cancelled())
-        return ERR(ERR_CANCELED);
+    int r = fiber_may_wait();
+
+    if (r < 0)
+        return ERR(r);
     if (clock_mono_us() >= fiber_deadline())
         return ERR(ERR_TIMEOUT);
     return 0;

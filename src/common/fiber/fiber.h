@@ -35,6 +35,9 @@ uint64_t fiber_id(const struct fiber *f);
 struct arena *fiber_arena(void);    /* the running fiber's; must be in a fiber */
 void fiber_cancel(struct fiber *f); /* its present and later waits return -ECANCELED; idempotent */
 bool fiber_cancelled(void);         /* also inside a shield, where it does not reach the waits */
+/* -ECANCELED when the running fiber may not wait any more: the first line of every wait, so that a
+ * cancelled fiber also stops where it would not have had to park. 0 inside a shield. */
+int fiber_may_wait(void);
 /* Waits for another fiber's end (at once when it has ended already); only one joiner. */
 int fiber_join(struct fiber *f, int64_t deadline_us) PARKS;
 unsigned fiber_live(const struct loop *l);

@@ -71,7 +71,3 @@ void scheduler_expire(struct scheduler *s);
 
 struct scheduler *loop_scheduler(struct loop *l);
 const struct scheduler *loop_scheduler_const(const struct loop *l);
-
-/* -ECANCELED when the running fiber may not wait any more: the first line of every wait, so that a
- * cancelled fiber also stops where it would not have had to park. */
-int fiber_may_wait(void);

@@ -491,6 +491,31 @@ PG_TEST(pg_tx, run__of_a_fiber_that_is_cancelled__ends_at_once_and_nothing_stays
     pg_pool_free(p);
 }
 
+static int shielded_result;
+
+static void shielded(void *arg)
+{
+    while (!fiber_cancelled())
+        (void)fiber_sleep(USEC_PER_MS);
+    struct fiber_shield shield = fiber_shield_begin(clock_mono_us() + USEC_PER_SEC);
+    shielded_result = pg_query(arg, &sql_item_insert, PG_ARGS(PG_I64(3), PG_I64(1)), NULL);
+    fiber_shield_end(shield);
+}
+
+PG_TEST(pg_tx, query__under_a_shield_of_a_cancelled_fiber__is_done)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct fiber *f;
+
+    pg_test_items();
+    OK(fiber_spawn(test_loop, "shielded", shielded, p, &f));
+    fiber_cancel(f);
+    OK(fiber_join(f, USEC_NEVER));
+    cr_assert_eq(shielded_result, 0);
+    cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "2");
+    pg_pool_free(p);
+}
+
 static int commit_result, late_result;
 
 static void committer(void *arg)
