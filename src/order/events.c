@@ -29,13 +29,19 @@ int order_move(struct pg_tx *tx, struct order *o, const char *to, const char *ac
     return publish(tx, o);
 }
 
-/* A fact became known: save it, and move when the rules say so. */
+/* A fact became known: save it, and move as far as the rules say, one row of history and one event
+ * for each status. */
 static int apply_facts(struct pg_tx *tx, struct order *o, const struct event *e)
 {
-    const char *to = order_status_by_facts(o->status, o->paid_at != 0, o->stock_committed_at != 0);
-    if (strcmp(to, o->status) == 0)
-        return store_save(tx, o);
-    return order_move(tx, o, to, e->source, NULL, e->id);
+    bool moved = false;
+    for (;;) {
+        const char *to =
+            order_status_by_facts(o->status, o->paid_at != 0, o->stock_committed_at != 0);
+        if (strcmp(to, o->status) == 0)
+            return moved ? 0 : store_save(tx, o);
+        TRY(order_move(tx, o, to, e->source, NULL, e->id));
+        moved = true;
+    }
 }
 
 static int on_payment_completed(struct pg_tx *tx, const struct event *e)

@@ -99,7 +99,7 @@ bool order_may_become(const char *from, const char *to);
 bool order_person_may_set(const char *to);
 /* Writes the statuses reachable from `from` as a JSON array. */
 void order_next_statuses(struct json_writer *w, const char *from);
-/* The status that the facts demand now; the current one when nothing changes. */
+/* The next status that the facts demand; the current one when nothing changes. */
 const char *order_status_by_facts(const char *current, bool paid, bool stock_committed);
 bool order_is_open(const char *status); /* created, paid or confirmed: may still be cancelled */
 const char *order_status_after_refund(const char *current, int64_t total, int64_t refunded);

@@ -14,7 +14,6 @@ static const struct {
     const char *from, *to;
 } transitions[] = {
     {"created", "paid"},
-    {"created", "confirmed"}, /* both facts arrived before the order looked */
     {"created", "payment_failed"},
     {"created", "cancelled"},
     {"paid", "confirmed"},
@@ -61,7 +60,7 @@ void order_next_statuses(struct json_writer *w, const char *from)
 const char *order_status_by_facts(const char *current, bool paid, bool stock_committed)
 {
     if (same(current, "created") && paid)
-        return stock_committed ? "confirmed" : "paid";
+        return "paid";
     if (same(current, "paid") && stock_committed)
         return "confirmed";
     return current;

@@ -53,7 +53,7 @@ Test(order, facts__in_either_order__end_confirmed)
     cr_assert_str_eq(order_status_by_facts("created", true, false), "paid");
     cr_assert_str_eq(order_status_by_facts("paid", true, true), "confirmed");
     cr_assert_str_eq(order_status_by_facts("created", false, true), "created");
-    cr_assert_str_eq(order_status_by_facts("created", true, true), "confirmed");
+    cr_assert_str_eq(order_status_by_facts("created", true, true), "paid");
 }
 
 Test(order, facts__after_a_cancellation__change_nothing)
