@@ -3,26 +3,6 @@
 
 PARTS=(postgres redis rabbitmq mail)
 
-# Every port we shall need, before anything is started.
-ports_check() {
-    local name part
-    for name in "${!PORTS[@]}"; do
-        case $name in
-        amqp | ui | dist | metrics) part=rabbitmq ;;
-        smtp) part=mail ;;
-        *) part=$name ;;
-        esac
-        if running "$part"; then continue; fi
-        case $name in
-        gateway) ;;
-        epmd) part_wanted rabbitmq || continue ;;
-        postgres | redis | amqp | ui | dist | metrics | smtp | mail) part_wanted "$part" || continue ;;
-        *) if service_external "$name"; then continue; fi ;;
-        esac
-        port_free "$name"
-    done
-}
-
 prepare() {
     state_ours
     prepare_state
