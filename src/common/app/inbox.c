@@ -359,7 +359,9 @@ static struct bus_message copy_of(struct incoming *in, bool dead, int64_t attemp
     put_header(&to, "souk-last-failed-at", now);
     put_header(&to, "souk-origin-queue", queue);
     put_header(&to, "souk-origin-key", origin_header(from, "souk-origin-key", from->routing_key));
-    put_header(&to, "souk-origin-user", origin_header(from, "souk-origin-user", from->user_id));
+    /* Always there: the copy is ours, and must not be taken for an event that we invented. */
+    put_header(&to, "souk-origin-user",
+        origin_header(from, "souk-origin-user", from->user_id ? from->user_id : "unknown"));
     put_header(&to, "traceparent", origin_header(from, "traceparent", NULL));
     to.headers[to.headers_count++] =
         (struct bus_header){.name = "souk-attempts", .value = attempts};
