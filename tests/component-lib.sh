@@ -1,0 +1,126 @@
+# shellcheck shell=bash
+# What component tests share:   . tests/component-lib.sh   (brings tests/env.sh along)
+#   ask METHOD URL [BODY] [CURL ARGS...]    fills STATUS, BODY and HEAD; BODY '' or - sends none
+#   says SENTENCE STATUS [JQ...]            the last answer has this status, and each filter is true
+#   check SENTENCE COMMAND...               the command succeeds
+#   service_start SVC [NAME=VALUE...]       runs it (another port by PORT=...), waits until ready
+#   service_stop [SVC]                      ends it again; all of them at the end by themselves
+# Every check prints a line of TAP; the script's exit status is 1 when one of them was not ok.
+
+. tests/env.sh
+
+SCRATCH=$(mktemp -d)
+STATUS='' BODY='' HEAD=''
+_checks=0 _failures=0 _started=()
+
+_end() {
+    local status=$?
+    trap - EXIT
+    service_stop
+    rm -rf "$SCRATCH"
+    printf '1..%d\n' "$_checks"
+    [ "$_failures" = 0 ] || status=1
+    exit "$status"
+}
+trap _end EXIT
+
+ok() { _checks=$((_checks + 1)) && printf 'ok %d - %s\n' "$_checks" "$1"; }
+
+not_ok() {
+    _checks=$((_checks + 1)) _failures=$((_failures + 1))
+    printf 'not ok %d - %s\n' "$_checks" "$1"
+    [ -z "${2:-}" ] || printf '%s\n' "$2" | sed 's/^/#   /'
+}
+
+check() {
+    local sentence=$1 output
+    shift
+    if output=$("$@" 2>&1); then ok "$sentence"; else not_ok "$sentence" "$* $output"; fi
+}
+
+# is SENTENCE VALUE WANTED
+is() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "it is '$2', not '$3'"; fi; }
+
+ask() {
+    local method=$1 url=$2 body=${3:-}
+    local -a args=()
+    shift 2
+    [ $# = 0 ] || shift
+    case $body in '' | -) ;; *) args=(-H 'Content-Type: application/json' --data-binary "$body") ;; esac
+    STATUS=$(curl -sS --max-time 15 -X "$method" -o "$SCRATCH/body" -D "$SCRATCH/head" -w '%{http_code}' \
+        "${args[@]}" "$@" "$url" 2>"$SCRATCH/curl") || STATUS="none ($(cat "$SCRATCH/curl"))"
+    BODY=$(cat "$SCRATCH/body" 2>/dev/null || true)
+    HEAD=$(tr -d '\r' <"$SCRATCH/head" 2>/dev/null || true)
+    rm -f "$SCRATCH/body" "$SCRATCH/head"
+}
+
+# field FILTER: from the last answer.
+field() { jq -r "$1" <<<"$BODY"; }
+# header NAME: of the last answer.
+header() { sed -n "s/^$1: //ip" <<<"$HEAD" | head -n 1; }
+
+says() {
+    local sentence=$1 want=$2 filter
+    shift 2
+    if [ "$STATUS" != "$want" ]; then
+        not_ok "$sentence" "status $STATUS, not $want: $BODY"
+        return
+    fi
+    for filter in "$@"; do
+        if ! jq -e "$filter" >/dev/null 2>&1 <<<"$BODY"; then
+            not_ok "$sentence" "not so: $filter in $BODY"
+            return
+        fi
+    done
+    ok "$sentence"
+}
+
+# until_true SECONDS COMMAND...: tries again every 50 ms.
+until_true() {
+    local tries=$(($1 * 20))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ $((tries -= 1)) -gt 0 ] || return 1
+        sleep 0.05
+    done
+}
+
+_service() {
+    local svc=$1
+    shift
+    service_environment "$svc"
+    [ $# = 0 ] || export "$@"
+    exec "$(service_binary "$svc")"
+}
+
+# A service with settings of its own runs beside the one on the usual port, as SVC-<port>.
+service_start() {
+    local svc=$1 name port word
+    shift
+    port=${PORTS[$svc]} name=test-$svc
+    for word in "$@"; do case $word in PORT=*) port=${word#PORT=} name=test-$svc-$port ;; esac done
+    spawn "$name" _service "$svc" "$@"
+    _started+=("$name")
+    await "$name" 20 http_ok "http://127.0.0.1:$port/readyz"
+}
+
+# service_stop [SVC-or-SVC-PORT]
+service_stop() {
+    local name
+    for name in "${_started[@]}"; do
+        case $name in "test-${1:-${name#test-}}") stop "$name" TERM 15 ;; esac
+    done
+}
+
+# sql SVC QUERY: as the owner of its database.
+sql() {
+    local url=$(upper "$1")_MIGRATE_DATABASE_URL
+    psql -X -q -At -v ON_ERROR_STOP=1 -d "${!url}" -c "$2"
+}
+
+# service_token CALLER CALLEE: a service token, from auth.
+service_token() {
+    curl -sS --max-time 5 "$AUTH_SERVICE_URL/internal/v1/tokens" -H 'Content-Type: application/json' \
+        -d "$(jq -n --arg s "$1" --arg a "$2" --arg k "$(secret "api-$1")" '{service: $s, audience: $a, apiKey: $k}')" |
+        jq -r .accessToken
+}
