@@ -16,6 +16,7 @@ _checks=0 _failures=0 _started=()
 _end() {
     local status=$?
     trap - EXIT
+    # shellcheck disable=SC2119 # all of them
     service_stop
     rm -rf "$SCRATCH"
     printf '1..%d\n' "$_checks"
@@ -89,6 +90,7 @@ _service() {
     local svc=$1
     shift
     service_environment "$svc"
+    # shellcheck disable=SC2163 # they are NAME=VALUE
     [ $# = 0 ] || export "$@"
     exec "$(service_binary "$svc")"
 }
@@ -105,6 +107,7 @@ service_start() {
 }
 
 # service_stop [SVC-or-SVC-PORT]
+# shellcheck disable=SC2120 # scripts give it one
 service_stop() {
     local name
     for name in "${_started[@]}"; do
@@ -114,7 +117,8 @@ service_stop() {
 
 # sql SVC QUERY: as the owner of its database.
 sql() {
-    local url=$(upper "$1")_MIGRATE_DATABASE_URL
+    local url
+    url=$(upper "$1")_MIGRATE_DATABASE_URL
     psql -X -q -At -v ON_ERROR_STOP=1 -d "${!url}" -c "$2"
 }
 
