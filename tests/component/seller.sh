@@ -281,6 +281,27 @@ same=$(uuid)
 for _ in {1..40}; do request "{\"orderId\":\"$same\",\"items\":[{\"sku\":\"$K\",\"quantity\":1}]}"; done | sed 1d >"$SCRATCH/same"
 is 'forty of one order get one hold' "$(volley "$SCRATCH/same") $(levels)" '40 201 16/1/2 0/0/0'
 
+# ---- a process that dies ----
+
+# dies FAULT: a second process takes a hold and dies at that point.
+dies() {
+    local port=$((PORT_BASE + 18))
+    service_start seller "PORT=$port" "SOUK_FAULT=$1"
+    dead=$(uuid)
+    I=http://127.0.0.1:$port/internal/v1 hold "$dead" "$K" 2
+    is "a process dies at $1" "${STATUS%% *}" none
+    service_stop "seller-$port"
+}
+if grep -q hold_after_commit "$(service_binary seller)"; then
+    before=$(levels)
+    dies hold_before_commit
+    is 'before the commit nothing has happened' "$(state "$dead") $(levels)" " $before"
+    dies hold_after_commit
+    hold "$dead" "$K" 2
+    says 'after it the retry finds the hold' 201 '.items[0].quantity == 2'
+    is 'which was taken once' "$(levels)" "$(awk -F'[/ ]' '{ printf "%d/%d/%s %s", $1 - 2, $2 + 2, $3, substr($0, index($0, " ") + 1) }' <<<"$before")"
+fi
+
 # ---- deactivation ----
 
 ask POST "$S/products" "$(product "B-$run" 1)" -H "$as_bob"
