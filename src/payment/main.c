@@ -21,6 +21,7 @@ int main(int argc, char **argv)
         .outcomes = outcomes,
         .outcomes_count = ARRAY_SIZE(outcomes),
         SERVICE_TABLE(migrations, payment_migrations),
+        .peers = (const char *const[]){"auth", NULL}, /* its keys */
         .start = payment_start,
     };
     return service_main(&service, argc, argv);

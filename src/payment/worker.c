@@ -45,15 +45,11 @@ static const char *const verdict_names[] = {
 
 /* ---- asking the bank ---- */
 
-/* Our keys: "authorize:<payment>", "capture:<payment>", "void:<payment>", "refund:<refund>". */
-static const char *key_of(struct job *j, const char *operation, const char *id)
+/* Our keys: the payment's id for the charge, "capture:<payment>", "void:<payment>" and
+ * "refund:<refund>" for what is done to it. */
+static const char *key_of(struct job *j, const char *operation)
 {
-    return arena_printf(j->arena, "%s:%s", operation, id);
-}
-
-static const char *charge_key(struct job *j)
-{
-    return key_of(j, "authorize", j->payment->id);
+    return arena_printf(j->arena, "%s:%s", operation, j->payment->id);
 }
 
 static void decide(struct job *j, enum verdict verdict, const struct provider_charge *charge)
@@ -76,7 +72,7 @@ static void decide_charge(struct job *j, int r, const struct provider_charge *ch
 static void ask_authorize(struct job *j)
 {
     struct provider_charge charge = {0};
-    int r = provider_authorize(charge_key(j), j->payment->token, &j->payment->amount, &charge);
+    int r = provider_authorize(j->payment->id, j->payment->token, &j->payment->amount, &charge);
     if (r < 0)
         decide(j, VERDICT_UNDECIDED, &charge);
     else
@@ -89,7 +85,7 @@ static void ask_void(struct job *j, enum verdict when_done, const char *reason);
 static void ask_resolve(struct job *j)
 {
     struct provider_charge charge = {0};
-    int r = provider_lookup(charge_key(j), &charge);
+    int r = provider_lookup(j->payment->id, &charge);
     if (r == PROVIDER_ABSENT)
         ask_void(j, VERDICT_FAILED, "not_processed");
     else if (r >= 0)
@@ -106,7 +102,7 @@ static void ask_capture(struct job *j)
         log_error("order costs more than was authorized, the rest is not captured",
             LF_TEXT("orderId", p->order_id), LF_I64("ordered", p->ordered),
             LF_I64("authorized", p->amount.amount));
-    int r = provider_capture(key_of(j, "capture", p->id), p->reference, &amount, &answer);
+    int r = provider_capture(key_of(j, "capture"), p->reference, &amount, &answer);
     if (r >= 0)
         decide(j, r == 0 ? VERDICT_CAPTURED : VERDICT_FAILED, &answer);
 }
@@ -115,7 +111,7 @@ static void ask_capture(struct job *j)
 static void ask_void(struct job *j, enum verdict when_done, const char *reason)
 {
     struct provider_charge answer = {0};
-    int r = provider_void(key_of(j, "void", j->payment->id), charge_key(j), &answer);
+    int r = provider_void(key_of(j, "void"), j->payment->id, &answer);
     if (r == 0)
         decide(j, when_done, &(struct provider_charge){.reason = reason});
     else if (r > 0 && j->payment->ordered >= 0 && j->payment->reference)
