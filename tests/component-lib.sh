@@ -47,7 +47,10 @@ ask() {
     local -a args=()
     shift 2
     [ $# = 0 ] || shift
-    case $body in '' | -) ;; *) args=(-H 'Content-Type: application/json' --data-binary "$body") ;; esac
+    case $body in
+    '' | -) case $method in POST | PUT | PATCH) args=(-H 'Content-Type:' --data-binary '') ;; esac ;;
+    *) args=(-H 'Content-Type: application/json' --data-binary "$body") ;;
+    esac
     STATUS=$(curl -sS --max-time 15 -X "$method" -o "$SCRATCH/body" -D "$SCRATCH/head" -w '%{http_code}' \
         "${args[@]}" "$@" "$url" 2>"$SCRATCH/curl") || STATUS="none ($(cat "$SCRATCH/curl"))"
     BODY=$(cat "$SCRATCH/body" 2>/dev/null || true)

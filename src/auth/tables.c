@@ -201,7 +201,7 @@ const struct config_row auth_config[] = {
         .doc = "tries at once on one account from everywhere"},
     {"LOGIN_ACCOUNT_PER_MINUTE", CONFIG_I64, .fallback = "100", .min = 1, .max = 100000,
         .doc = "tries that come back a minute"},
-    {"LOGIN_ADDRESS_BURST", CONFIG_I64, .fallback = "600", .min = 1, .max = 1000000,
+    {"LOGIN_ADDRESS_BURST", CONFIG_I64, .fallback = "1000", .min = 1, .max = 1000000,
         .doc = "logins and registrations at once from one address"},
     {"LOGIN_ADDRESS_PER_MINUTE", CONFIG_I64, .fallback = "600", .min = 1, .max = 1000000,
         .doc = "tries that come back a minute"},
