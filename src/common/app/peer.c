@@ -14,9 +14,10 @@
 #include "common/base/mem.h"
 #include "common/fiber/sync.h"
 
-#define PEERS_LIMIT     8
-#define TOKEN_MARGIN_US (60 * USEC_PER_SEC)
-#define TOKEN_ENDPOINT  "/internal/v1/tokens"
+#define PEERS_LIMIT       8
+#define TOKEN_MARGIN_US   (60 * USEC_PER_SEC)
+#define TOKEN_PATIENCE_US (2 * USEC_PER_SEC)
+#define TOKEN_ENDPOINT    "/internal/v1/tokens"
 
 struct peer {
     char name[32];
@@ -136,7 +137,10 @@ static int token_get(struct peer *p, const char **ret_token)
         } else {
             struct latch done = LATCH_INIT;
             p->token_fetching = &done;
+            /* Others wait for it, so its own client's leaving must not end the call. */
+            struct fiber_shield shield = fiber_shield_begin(clock_mono_us() + TOKEN_PATIENCE_US);
             result = token_fetch_now(p);
+            fiber_shield_end(shield);
             p->token_fetching = NULL;
             latch_set(&done, result);
             TRY(result);
