@@ -134,10 +134,10 @@ static int claim(struct request *req, const struct checkout_body *body, struct c
     return 0;
 }
 
-/* The row of the key is looked up first only after a conflict: the usual request is the first one.
- * An empty cart is also what a repeat of a completed checkout sees. */
+/* A repeat is answered before anything else is asked: its cart is empty, its address may be gone.
+ * The key is looked up again when somebody else has claimed it in between. */
 static int claim_or_repeat(
-    struct request *req, const struct checkout_body *body, struct checkout **ret_checkout)
+    struct request *req, struct checkout_body *body, struct checkout **ret_checkout)
 {
     struct checkout *earlier = NULL;
     bool again = false;
@@ -148,6 +148,7 @@ static int claim_or_repeat(
         if (!again)
             return 0;
     }
+    TRY(resolve_address(req, body));
     TRY(claim(req, body, again ? earlier : NULL, ret_checkout));
     if (*ret_checkout)
         return 0;
@@ -162,7 +163,6 @@ int post_checkout(struct request *req)
 {
     struct checkout_body body = *(const struct checkout_body *)req->body;
     struct checkout *c;
-    TRY(resolve_address(req, &body));
     TRY(claim_or_repeat(req, &body, &c));
     if (req->replied)
         return 0;

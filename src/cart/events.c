@@ -6,16 +6,13 @@
 static int on_user_registered(struct pg_tx *tx, const struct event *e)
 {
     const struct user_event *user = e->payload;
-    struct cart *cart;
-    return store_cart_open(tx, (struct cart_owner){.user_id = user->user_id}, &cart);
+    return store_cart_ensure(tx, (struct cart_owner){.user_id = user->user_id});
 }
 
 static int on_user_deactivated(struct pg_tx *tx, const struct event *e)
 {
     const struct user_event *user = e->payload;
-    struct cart *cart;
-    TRY(store_cart_open(tx, (struct cart_owner){.user_id = user->user_id}, &cart));
-    return store_cart_delete(tx, cart->id);
+    return store_cart_forget(tx, user->user_id);
 }
 
 static int on_order_completed(struct pg_tx *tx, const struct event *e)

@@ -52,14 +52,16 @@ static int require_owner(struct request *req, struct cart_owner *ret_owner)
     return 0;
 }
 
-static int reply_cart(struct request *req, struct cart *cart, const char *new_token)
+/* In a transaction the answer is kept with the effect, under the request's Idempotency-Key. */
+static int reply_cart(
+    struct request *req, struct pg_tx *tx, struct cart *cart, const char *new_token)
 {
     TRY(cart_compute(cart));
     cart->cart_token = new_token;
     if (new_token)
         reply_header(req, "X-Cart-Token", new_token);
     reply_etag(req, cart->version);
-    return reply(req, 200, &cart_table, cart);
+    return tx ? reply_stored(req, tx, 200, &cart_table, cart) : reply(req, 200, &cart_table, cart);
 }
 
 static const struct cart_item *item_find(const struct cart *cart, const char *sku)
@@ -83,7 +85,7 @@ int get_cart(struct request *req)
         TRY(store_cart_make(owner, &cart));
     if (!cart)
         return ERR(ERR_RETRY);
-    return reply_cart(req, cart, new_token);
+    return reply_cart(req, NULL, cart, new_token);
 }
 
 /* ---- changing lines ---- */
@@ -119,8 +121,8 @@ static int put_line(struct request *req, struct cart_owner owner, const char *ne
     TRY(store_item_put(tx, cart->id, price, wanted));
     TRY(store_cart_touch(tx, cart->id));
     TRY(store_cart_open(tx, owner, &cart));
-    TRY(pg_commit(tx));
-    return reply_cart(req, cart, new_token);
+    TRY(reply_cart(req, tx, cart, new_token));
+    return pg_commit(tx);
 }
 
 int post_item(struct request *req)
@@ -144,8 +146,8 @@ static int remove_line(struct request *req, struct cart_owner owner, const char 
     TRY(store_item_delete(tx, cart->id, sku));
     TRY(store_cart_touch(tx, cart->id));
     TRY(store_cart_open(tx, owner, &cart));
-    TRY(pg_commit(tx));
-    return reply_cart(req, cart, NULL);
+    TRY(reply_cart(req, tx, cart, NULL));
+    return pg_commit(tx);
 }
 
 int put_item(struct request *req)
@@ -219,18 +221,20 @@ int post_merge(struct request *req)
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
     struct cart_owner mine = {.user_id = req->caller.user_id};
     struct cart_owner guest = {.token_hash = token_hash(req->arena, span_of(body->cart_token))};
-    struct cart *found, *into, *from;
-    TRY(store_cart_find(guest, &found));
-    if (!found)
-        return refuse_field(req, "/cartToken", "belongs to no cart");
+    struct cart *into, *from;
     TRY(pg_begin(app()->pg, &tx));
     TRY(store_cart_open(tx, mine, &into));
-    TRY(store_cart_open(tx, guest, &from));
+    TRY(store_cart_lock(tx, guest, &from));
+    if (!from)
+        return refuse_field(req, "/cartToken", "belongs to no cart");
     TRY(merge_lines(req, tx, into, from, body->policy));
+    if (body->dry_run) { /* shown, then rolled back */
+        TRY(store_cart_lock(tx, mine, &into));
+        return reply_cart(req, NULL, into, NULL);
+    }
     TRY(store_cart_touch(tx, into->id));
     TRY(store_cart_delete(tx, from->id));
-    TRY(store_cart_open(tx, mine, &into));
-    if (!body->dry_run)
-        TRY(pg_commit(tx));
-    return reply_cart(req, into, NULL);
+    TRY(store_cart_lock(tx, mine, &into));
+    TRY(reply_cart(req, tx, into, NULL));
+    return pg_commit(tx);
 }

@@ -14,7 +14,7 @@
 
 #include "cart/cart.h"
 
-#define STEPS_LIMIT     12
+#define STEPS_LIMIT     8 /* 4 of the chain, 3 of the undoing */
 #define UNDO_TIME_US    (3 * USEC_PER_SEC)
 #define FINISH_TIME_US  (3 * USEC_PER_SEC)
 #define RECOVER_TIME_US (10 * USEC_PER_SEC)
@@ -25,7 +25,9 @@ struct saga {
     struct checkout *c;
     const struct saga_input *input;
     const char *payment_id;
+    const char *email, *name; /* as auth has them now */
     bool payment_touched, stock_touched, order_touched;
+    bool may_help_later; /* the refusal is a 5xx */
     struct checkout_step steps[STEPS_LIMIT];
     size_t steps_count;
 };
@@ -134,6 +136,17 @@ static const struct field order_body_fields[] = {
 static const struct table order_body_table =
     TABLE("OrderBody", struct order_body, order_body_fields);
 
+struct order_answer {
+    struct list items; /* struct order_item */
+    struct money total;
+};
+static const struct field order_answer_fields[] = {
+    FIELD_LIST(struct order_answer, items, "items", order_item_table, .required = true),
+    FIELD_MONEY(struct order_answer, total, "total", .required = true),
+};
+static const struct table order_answer_table =
+    TABLE("OrderAnswer", struct order_answer, order_answer_fields);
+
 struct reason_body {
     const char *reason;
 };
@@ -183,7 +196,6 @@ static int unavailable(struct saga *s, int outcome, int r, const struct peer_ans
     if (r == 0)
         log_warn("unexpected answer in a checkout", LF_TEXT("orderId", s->c->order_id),
             LF_I64("status", answer->status), LF_TEXT("code", answer->code));
-    refuse_retry_after(s->req, 1);
     return refuse(s->req, outcome, "Try again in a moment with the same Idempotency-Key");
 }
 
@@ -206,6 +218,8 @@ static int step_auth(struct saga *s)
         return unavailable(s, CART_LOGIN_UNAVAILABLE, r, &answer);
     if (!who.active)
         return refuse(s->req, OUTCOME_UNAUTHENTICATED, "Your login has ended; log in again");
+    s->email = who.email ? who.email : s->input->email;
+    s->name = who.name ? who.name : s->input->name;
     return 0;
 }
 
@@ -233,7 +247,7 @@ static int step_payment(struct saga *s)
             .method = HTTP_POST,
             .path = "/internal/v1/authorizations",
             .body_table = &authorize_body_table,
-            .body = &(struct authorize_body){s->c->order_id, s->c->user_id, s->input->email,
+            .body = &(struct authorize_body){s->c->order_id, s->c->user_id, s->email,
                 s->input->body->payment_method_id, s->c->total},
             .answer_table = &authorize_answer_table,
             .answer = &payment,
@@ -294,12 +308,23 @@ static struct list items_copy(struct list items)
     return copy;
 }
 
+/* What the price cache believed of these lines was wrong. */
+static void forget_moved_prices(struct list before, struct list now)
+{
+    for (size_t i = 0; i < before.len; i++) {
+        const struct order_item *was = LIST_AT(before, struct order_item, i);
+        if (was->unit_price.amount != LIST_AT(now, struct order_item, i)->unit_price.amount)
+            price_forget(was->sku);
+    }
+}
+
 /* The hold tells the present prices. A drop is passed on; a rise ends the checkout and waits for
  * consent. */
 static int take_prices(struct saga *s, struct list current)
 {
     struct list before = items_copy(s->c->items);
     bool rose = cart_prices_rose(s->c->items, current);
+    forget_moved_prices(before, s->c->items);
     TRY(cart_items_total(s->c->items, &s->c->total));
     if (!rose)
         return 0;
@@ -342,9 +367,8 @@ static int step_order(struct saga *s)
             .method = HTTP_POST,
             .path = "/api/v1/orders",
             .body_table = &order_body_table,
-            .body =
-                &(struct order_body){s->c->order_id, s->c->user_id, s->input->email, s->input->name,
-                    s->payment_id, s->c->items, s->c->total, s->input->body->shipping_address},
+            .body = &(struct order_body){s->c->order_id, s->c->user_id, s->email, s->name,
+                s->payment_id, s->c->items, s->c->total, s->input->body->shipping_address},
             .idempotent = true},
         &answer);
     if (r < 0 || answer.status >= 300)
@@ -415,6 +439,27 @@ static int ask_order(struct saga *s, bool *ret_exists)
     return 0;
 }
 
+/* What the order says is what was bought: its prices may be lower than the claim's. */
+static int read_order(struct saga *s)
+{
+    struct order_answer order = {0};
+    struct peer_answer answer;
+    TRY(call_step(s, "order",
+        &(struct peer_call){.peer = "order",
+            .method = HTTP_GET,
+            .path = arena_printf(fiber_arena(), "/api/v1/orders/%s", s->c->order_id),
+            .answer_table = &order_answer_table,
+            .answer = &order,
+            .idempotent = true},
+        &answer));
+    if (answer.status != 200)
+        return ERR(ERR_UNAVAILABLE);
+    name_downstream(s, s->c->order_id);
+    s->c->items = order.items;
+    s->c->total = order.total;
+    return 0;
+}
+
 /* Undoes what may have been done. True when nothing is left; else recovery goes on. */
 static bool undo(struct saga *s)
 {
@@ -436,22 +481,24 @@ static const char *answer_of(const struct checkout *c)
     return copy;
 }
 
+/* 0; OUTCOME_CONFLICT when recovery was faster (nothing is written then). The cart is locked before
+ * its lines, as every other writer does. */
 static int write_end(struct saga *s, const char *state, bool take_out, bool reprice)
 {
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
     bool ours, live = strcmp(state, "compensating") == 0;
     TRY(pg_begin(app()->pg, &tx));
+    if (take_out || reprice)
+        TRY(store_cart_touch(tx, s->c->cart_id));
     for (size_t i = 0; i < s->steps_count; i++)
         TRY(store_step_add(tx, s->c, &s->steps[i]));
     if (take_out)
         TRY(store_items_take_out(tx, s->c));
     if (reprice)
         TRY(store_items_reprice(tx, s->c, s->c->items));
-    if (take_out || reprice)
-        TRY(store_cart_touch(tx, s->c->cart_id));
     TRY(store_checkout_set(tx, s->c, state, live ? LEASE_RETRY_US : 0, &ours));
     if (!ours)
-        return OUTCOME_CONFLICT; /* recovery was faster; roll back */
+        return OUTCOME_CONFLICT;
     TRY(pg_commit(tx));
     s->steps_count = 0;
     return 0;
@@ -462,7 +509,8 @@ static int write_end(struct saga *s, const char *state, bool take_out, bool repr
 static int complete(struct saga *s)
 {
     s->c->response = answer_of(s->c);
-    s->c->outcome = NULL;
+    s->c->outcome = s->c->detail = s->c->extensions = NULL;
+    s->c->kept = false;
     struct fiber_shield shield = fiber_shield_begin(clock_mono_us() + FINISH_TIME_US);
     int r = write_end(s, "completed", true, false);
     fiber_shield_end(shield);
@@ -481,6 +529,7 @@ static void keep_refusal(struct saga *s, int outcome)
         if (cart_outcomes[i].outcome == outcome) {
             s->c->outcome = cart_outcomes[i].code;
             s->c->kept = cart_outcomes[i].status < 500 && cart_outcomes[i].status != 422;
+            s->may_help_later = cart_outcomes[i].status >= 500;
         }
     if (outcome == OUTCOME_UNAUTHENTICATED)
         s->c->outcome = "unauthenticated";
@@ -507,10 +556,15 @@ static int fail(struct saga *s, int r)
         return complete(s);
     }
     bool undone = asked == 0 && undo(s);
+    fiber_shield_end(shield);
+    /* With time of its own: a peer that hung in the undoing must not cost the row's end. */
+    shield = fiber_shield_begin(clock_mono_us() + FINISH_TIME_US);
     int w = write_end(s, undone ? "failed" : "compensating", false, outcome == CART_PRICE_CHANGED);
     fiber_shield_end(shield);
     if (w != 0 || !undone)
         log_warn("checkout left to recovery", LF_TEXT("orderId", s->c->order_id));
+    if (s->may_help_later)
+        refuse_retry_after(s->req, 1);
     return outcome;
 }
 
@@ -524,24 +578,35 @@ int saga_run(struct request *req, const struct saga_input *input)
 
 /* ---- recovery ---- */
 
+/* Asks order, then completes or undoes. What can't be done now is tried again when the lease has
+ * run out; such a round leaves steps in the receipt once only, or a long outage would fill it. */
+static void recover_saga(struct saga *s)
+{
+    bool exists, waited = strcmp(s->c->state, "compensating") == 0;
+    if (ask_order(s, &exists) != 0)
+        return;
+    log_info("checkout recovered", LF_TEXT("orderId", s->c->order_id), LF_BOOL("exists", exists));
+    if (exists) {
+        if (read_order(s) == 0)
+            (void)complete(s);
+        return;
+    }
+    if (!s->c->outcome)
+        s->c->outcome = "service_unavailable";
+    bool undone = undo(s);
+    if (!undone && waited)
+        s->steps_count = 0;
+    (void)write_end(s, undone ? "failed" : "compensating", false, false);
+}
+
 static void recover_one(struct checkout *c)
 {
-    struct saga s = {.c = c, .payment_touched = true, .stock_touched = true, .order_touched = true};
-    bool exists;
+    struct saga *s = arena_alloc(fiber_arena(), sizeof(*s));
+    *s = (struct saga){
+        .c = c, .payment_touched = true, .stock_touched = true, .order_touched = true};
     int64_t outer = fiber_deadline_push(clock_mono_us() + RECOVER_TIME_US);
-    if (ask_order(&s, &exists) != 0) {
-        fiber_deadline_pop(outer);
-        return; /* the lease runs out and it is tried again */
-    }
-    if (exists) {
-        (void)complete(&s);
-    } else {
-        if (!c->outcome)
-            c->outcome = "service_unavailable";
-        (void)write_end(&s, undo(&s) ? "failed" : "compensating", false, false);
-    }
+    recover_saga(s);
     fiber_deadline_pop(outer);
-    log_info("checkout recovered", LF_TEXT("orderId", c->order_id), LF_BOOL("exists", exists));
 }
 
 int saga_recover(void)

@@ -22,6 +22,7 @@ enum {
     SQL_CART_FIND,
     SQL_CART_TOUCH,
     SQL_CART_DELETE,
+    SQL_CART_FORGET,
     SQL_CART_ORDERED,
     SQL_ITEM_PUT,
     SQL_ITEM_DELETE,
@@ -51,6 +52,7 @@ const struct pg_statement cart_statements[] = {
     [SQL_CART_TOUCH] = {"cart_touch",
         "UPDATE carts SET version = version + 1, updated_at = now() WHERE id = $1"},
     [SQL_CART_DELETE] = {"cart_delete", "DELETE FROM carts WHERE id = $1"},
+    [SQL_CART_FORGET] = {"cart_forget", "DELETE FROM carts WHERE user_id = $1"},
     [SQL_CART_ORDERED] = {"cart_ordered",
         "UPDATE carts SET last_order_at = greatest(last_order_at, $2) WHERE user_id = $1"},
     [SQL_ITEM_PUT] = {"cart_item_put",
@@ -131,16 +133,25 @@ static const char *fresh_id(void)
     return id;
 }
 
-int store_cart_open(struct pg_tx *tx, struct cart_owner owner, struct cart **ret_cart)
+int store_cart_ensure(struct pg_tx *tx, struct cart_owner owner)
+{
+    return pg_queue(
+        tx, &cart_statements[SQL_CART_ENSURE], PG_ARGS(OWNER_ARGS(owner), PG_TEXT(fresh_id())));
+}
+
+int store_cart_lock(struct pg_tx *tx, struct cart_owner owner, struct cart **ret_cart)
 {
     struct pg_result result;
-    TRY(pg_queue(
-        tx, &cart_statements[SQL_CART_ENSURE], PG_ARGS(OWNER_ARGS(owner), PG_TEXT(fresh_id()))));
     TRY(pg_run(tx, &cart_statements[SQL_CART_LOCK], PG_ARGS(OWNER_ARGS(owner)), &result));
-    if (result.rows.len == 0)
-        return ERR(ERR_RETRY);
-    *ret_cart = PG_ROW(result, struct cart, 0);
+    *ret_cart = result.rows.len ? PG_ROW(result, struct cart, 0) : NULL;
     return 0;
+}
+
+int store_cart_open(struct pg_tx *tx, struct cart_owner owner, struct cart **ret_cart)
+{
+    TRY(store_cart_ensure(tx, owner));
+    TRY(store_cart_lock(tx, owner, ret_cart));
+    return *ret_cart ? 0 : ERR(ERR_RETRY);
 }
 
 int store_cart_find(struct cart_owner owner, struct cart **ret_cart)
@@ -166,6 +177,11 @@ int store_cart_touch(struct pg_tx *tx, const char *cart_id)
 int store_cart_delete(struct pg_tx *tx, const char *cart_id)
 {
     return pg_queue(tx, &cart_statements[SQL_CART_DELETE], PG_ARGS(PG_TEXT(cart_id)));
+}
+
+int store_cart_forget(struct pg_tx *tx, const char *user_id)
+{
+    return pg_queue(tx, &cart_statements[SQL_CART_FORGET], PG_ARGS(PG_TEXT(user_id)));
 }
 
 int store_cart_ordered(struct pg_tx *tx, const char *user_id, int64_t at_us)
