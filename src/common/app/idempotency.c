@@ -50,13 +50,20 @@ const struct pg_statement idempotency_statements[] = {
 };
 const size_t idempotency_statements_count = ARRAY_SIZE(idempotency_statements);
 
+/* Whose key it is. A guest without a cart's token can't be told from others (many share an
+ * address), must never be given another's answer, and so has no keys: NULL. */
 static const char *caller_scope(const struct request *req)
 {
     if (req->caller.user_id)
         return req->caller.user_id;
     if (req->caller.service)
         return req->caller.service;
-    return arena_printf(req->arena, "guest:%.*s", SPAN_ARG(req->http->client_address));
+    struct span token = request_header(req, "X-Cart-Token");
+    if (!token.ptr)
+        return NULL;
+    char digest[SHA256_HEX_SIZE];
+    crypto_sha256_hex(token, digest);
+    return arena_printf(req->arena, "guest:%s", digest);
 }
 
 static const char *route_scope(const struct request *req)
@@ -111,6 +118,8 @@ int idempotency_claim(struct request *req)
 {
     struct pg_result result;
     const char *caller = caller_scope(req), *route = route_scope(req);
+    if (!caller)
+        return 0;
     TRY(pg_query(app()->pg, &idempotency_statements[SQL_CLAIM],
         PG_ARGS(PG_TEXT(caller), PG_TEXT(route), PG_TEXT(req->idempotency_key),
             PG_TEXT(req->fingerprint)),
