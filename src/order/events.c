@@ -29,17 +29,24 @@ int order_move(struct pg_tx *tx, struct order *o, const char *to, const char *ac
     return publish(tx, o);
 }
 
+static const char *next_status(const struct order *o)
+{
+    const char *to = order_status_by_facts(o->status, o->paid_at != 0, o->stock_committed_at != 0);
+    if (o->refunded > 0 && strcmp(to, o->status) == 0)
+        to = order_status_after_refund(o->status, o->total.amount, o->refunded);
+    return to;
+}
+
 /* A fact became known: save it, and move as far as the rules say, one row of history and one event
- * for each status. */
-static int apply_facts(struct pg_tx *tx, struct order *o, const struct event *e)
+ * for each status. A fact that comes too early is kept until its time. */
+static int apply_facts(struct pg_tx *tx, struct order *o, const struct event *e, const char *reason)
 {
     bool moved = false;
     for (;;) {
-        const char *to =
-            order_status_by_facts(o->status, o->paid_at != 0, o->stock_committed_at != 0);
+        const char *to = next_status(o);
         if (strcmp(to, o->status) == 0)
             return moved ? 0 : store_save(tx, o);
-        TRY(order_move(tx, o, to, e->source, NULL, e->id));
+        TRY(order_move(tx, o, to, e->source, reason, e->id));
         moved = true;
     }
 }
@@ -51,8 +58,8 @@ static int on_payment_completed(struct pg_tx *tx, const struct event *e)
     TRY(store_get(tx, p->order_id, true, &o));
     if (!o || o->paid_at)
         return 0;
-    o->paid_at = clock_wall_us();
-    return apply_facts(tx, o, e);
+    o->paid_at = e->timestamp_us;
+    return apply_facts(tx, o, e, NULL);
 }
 
 static int on_payment_failed(struct pg_tx *tx, const struct event *e)
@@ -73,10 +80,7 @@ static int on_payment_refunded(struct pg_tx *tx, const struct event *e)
     if (!o || p->refunded_total <= o->refunded) /* an older refund's event may come late */
         return 0;
     o->refunded = p->refunded_total > o->total.amount ? o->total.amount : p->refunded_total;
-    const char *to = order_status_after_refund(o->status, o->total.amount, o->refunded);
-    if (strcmp(to, o->status) == 0)
-        return store_save(tx, o);
-    return order_move(tx, o, to, e->source, p->reason, e->id);
+    return apply_facts(tx, o, e, p->reason);
 }
 
 static int on_inventory_updated(struct pg_tx *tx, const struct event *e)
@@ -94,8 +98,8 @@ static int on_inventory_updated(struct pg_tx *tx, const struct event *e)
         return order_is_open(o->status) ? order_move(tx, o, "cancelled", e->source,
                                               "The reserved stock was released", e->id)
                                         : 0;
-    o->stock_committed_at = clock_wall_us();
-    return apply_facts(tx, o, e);
+    o->stock_committed_at = e->timestamp_us;
+    return apply_facts(tx, o, e, NULL);
 }
 
 const struct consumer_row order_consumers[] = {

@@ -3,21 +3,36 @@
 #include "common/base/uuid.h"
 #include "order/order.h"
 
-static bool may_see(const struct request *req, const struct order *o)
+/* What somebody is to an order, a set. */
+enum access {
+    ACCESS_BUYER = 1 << 0,
+    ACCESS_STAFF = 1 << 1,     /* admins and services */
+    ACCESS_SELLER = 1 << 2,    /* sells all of it */
+    ACCESS_SOME_LINE = 1 << 3, /* sells a part of it: may look, not touch */
+};
+
+static int access_to(struct request *req, const struct order *o, unsigned *ret_access)
 {
-    return caller_is(req, ROLE_ADMIN | ROLE_SERVICE) ||
-           (req->caller.user_id && strcmp(o->user_id, req->caller.user_id) == 0);
+    bool some = false, all = false;
+    unsigned access = caller_is(req, ROLE_ADMIN | ROLE_SERVICE) ? ACCESS_STAFF : 0;
+    if (req->caller.user_id && strcmp(o->user_id, req->caller.user_id) == 0)
+        access |= ACCESS_BUYER;
+    if (req->caller.user_id && caller_is(req, ROLE_SELLER))
+        TRY(store_sells_in(o->id, req->caller.user_id, &some, &all));
+    *ret_access = access | (all ? ACCESS_SELLER : 0u) | (some ? ACCESS_SOME_LINE : 0u);
+    return 0;
 }
 
-/* The order of the path when the caller may see it; somebody else's order does not exist. */
-static int visible_order(struct request *req, struct order **ret_order)
+/* The order of the path when the caller is something to it; somebody else's order does not exist.
+ */
+static int visible_order(struct request *req, struct order **ret_order, unsigned *ret_access)
 {
     const struct order_params *p = req->params;
-    bool sells = false;
+    *ret_access = 0;
     TRY(store_find(p->order_id, ret_order));
-    if (*ret_order && !may_see(req, *ret_order) && caller_is(req, ROLE_SELLER))
-        TRY(store_sells_in(p->order_id, req->caller.user_id, &sells));
-    if (!*ret_order || (!may_see(req, *ret_order) && !sells))
+    if (*ret_order)
+        TRY(access_to(req, *ret_order, ret_access));
+    if (!*ret_access)
         return refuse(req, OUTCOME_NOT_FOUND, "You have no order %s", p->order_id);
     return 0;
 }
@@ -120,7 +135,8 @@ int post_abandon(struct request *req)
 int get_order(struct request *req)
 {
     struct order *o;
-    TRY(visible_order(req, &o));
+    unsigned access;
+    TRY(visible_order(req, &o, &access));
     reply_etag(req, o->version);
     return reply(req, 200, &order_table, o);
 }
@@ -128,15 +144,17 @@ int get_order(struct request *req)
 int get_order_items(struct request *req)
 {
     struct order *o;
-    TRY(visible_order(req, &o));
+    unsigned access;
+    TRY(visible_order(req, &o, &access));
     return reply(req, 200, &order_items_table, &(struct order_items){o->items});
 }
 
 int get_order_history(struct request *req)
 {
     struct order *o;
+    unsigned access;
     struct order_history history;
-    TRY(visible_order(req, &o));
+    TRY(visible_order(req, &o, &access));
     TRY(store_history(o->id, &history));
     return reply(req, 200, &order_history_table, &history);
 }
@@ -196,40 +214,69 @@ static int refuse_transition(struct request *req, const struct order *o, const c
         req, ORDER_INVALID_TRANSITION, "An order that is %s can't become %s", o->status, to);
 }
 
-/* Locks the order, checks owner and version, moves it, answers with its new state. */
+static int refuse_access(struct request *req, unsigned access)
+{
+    return refuse(req, OUTCOME_FORBIDDEN, "%s",
+        access & ACCESS_BUYER ? "Only the shop may do that"
+        : access & ACCESS_SELLER
+            ? "Only the customer or the shop may do that"
+            : "You sell only a part of this order; that is for the shop to do");
+}
+
+/* Locks the order as the caller saw it. */
+static int lock_order(struct request *req, struct pg_tx *tx, struct order **ret_order)
+{
+    const struct order_params *p = req->params;
+    TRY(store_get(tx, p->order_id, true, ret_order));
+    return request_if_match(req, (*ret_order)->version, false);
+}
+
+/* Of two that come at once the second finds the first one's status and is judged by it. */
 static int move_order(struct request *req, const char *to, const char *reason)
 {
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
     struct order *o;
-    TRY(visible_order(req, &o));
     TRY(pg_begin(app()->pg, &tx));
-    TRY(store_get(tx, o->id, true, &o));
-    TRY(request_if_match(req, o->version, false));
+    TRY(lock_order(req, tx, &o));
     if (!order_person_may_set(to) || !order_may_become(o->status, to))
         return refuse_transition(req, o, to);
     TRY(order_move(tx, o, to, actor_of(req), reason, NULL));
-    o->version++;
     reply_etag(req, o->version);
     TRY(reply_stored(req, tx, 200, &order_table, o));
-    TRY(pg_commit(tx));
-    return 0;
+    return pg_commit(tx);
 }
 
 int patch_order_status(struct request *req)
 {
     const struct status_body *body = req->body;
+    struct order *o;
+    unsigned access;
+    TRY(visible_order(req, &o, &access));
+    if (!(access & (ACCESS_STAFF | ACCESS_SELLER)))
+        return refuse_access(req, access);
     return move_order(req, body->status, body->reason);
 }
 
 int post_cancellation(struct request *req)
 {
     const struct cancellation_body *body = req->body;
+    struct order *o;
+    unsigned access;
+    TRY(visible_order(req, &o, &access));
+    if (!(access & (ACCESS_BUYER | ACCESS_STAFF | ACCESS_SELLER)))
+        return refuse_access(req, access);
     return move_order(req, "cancelled", body->reason);
 }
 
 int delete_order(struct request *req)
 {
-    return move_order(req, "cancelled", "Cancelled by the customer");
+    struct order *o;
+    unsigned access;
+    TRY(visible_order(req, &o, &access));
+    if (!(access & (ACCESS_BUYER | ACCESS_STAFF | ACCESS_SELLER)))
+        return refuse_access(req, access);
+    return move_order(req, "cancelled",
+        access & ACCESS_BUYER ? "Cancelled by the customer" : "Cancelled by the shop");
 }
 
 int put_order(struct request *req)
@@ -237,10 +284,12 @@ int put_order(struct request *req)
     const struct order_change_body *body = req->body;
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
     struct order *o;
-    TRY(visible_order(req, &o));
+    unsigned access;
+    TRY(visible_order(req, &o, &access));
+    if (!(access & (ACCESS_BUYER | ACCESS_STAFF)))
+        return refuse_access(req, access);
     TRY(pg_begin(app()->pg, &tx));
-    TRY(store_get(tx, o->id, true, &o));
-    TRY(request_if_match(req, o->version, false));
+    TRY(lock_order(req, tx, &o));
     if (!order_is_open(o->status))
         return refuse(
             req, OUTCOME_CONFLICT, "The address is fixed once the order is %s", o->status);
@@ -251,7 +300,6 @@ int put_order(struct request *req)
     buf_deinit(&address);
     TRY(store_save(tx, o));
     TRY(pg_commit(tx));
-    o->version++;
     reply_etag(req, o->version);
     return reply(req, 200, &order_table, o);
 }

@@ -122,12 +122,15 @@ int store_find(const char *order_id, struct order **ret_order) PARKS;
 int store_list(const char *user_id, const char *seller_id, const char *status, int64_t before_us,
     const char *before_id, int64_t limit, struct list *ret_orders) PARKS;
 int store_history(const char *order_id, struct order_history *ret_history) PARKS;
-int store_sells_in(const char *order_id, const char *seller_id, bool *ret_sells) PARKS;
+/* Whether the seller sells some line of the order, or even all. */
+int store_sells_in(const char *order_id, const char *seller_id, bool *ret_some, bool *ret_all)
+    PARKS;
 int store_abandon(struct pg_tx *tx, const char *order_id); /* queued */
 /* Locks the id until the commit, then looks. */
 int store_is_abandoned(struct pg_tx *tx, const char *order_id, bool *ret_abandoned) PARKS;
-/* Saves status, facts, refund, reason and address of `o` with version + 1 (queued). */
-int store_save(struct pg_tx *tx, const struct order *o);
+/* Saves status, facts, refund, reason and address of `o` with version + 1 (queued); `o` is then as
+ * the row will be. */
+int store_save(struct pg_tx *tx, struct order *o);
 int store_history_add(struct pg_tx *tx, const char *order_id, const char *from, const char *to,
     const char *actor, const char *reason, const char *event_id); /* queued */
 

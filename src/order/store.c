@@ -15,6 +15,13 @@ struct flag_row {
 static const struct field flag_fields[] = {FIELD_BOOL(struct flag_row, value, "value")};
 static const struct table flag_table = TABLE("Flag", struct flag_row, flag_fields);
 
+struct share_row {
+    bool some, all;
+};
+static const struct field share_fields[] = {
+    FIELD_BOOL(struct share_row, some, "some"), FIELD_BOOL(struct share_row, all, "all")};
+static const struct table share_table = TABLE("Share", struct share_row, share_fields);
+
 enum {
     SQL_INSERT,
     SQL_INSERT_ITEMS,
@@ -61,8 +68,10 @@ const struct pg_statement order_statements[] = {
         "INSERT INTO order_history (order_id, from_status, to_status, actor, reason, event_id, "
         "correlation_id) VALUES ($1, $2, $3, $4, $5, $6, $7)"},
     [SQL_SELLS_IN] = {"order_sells_in",
-        "SELECT EXISTS (SELECT 1 FROM order_items WHERE order_id = $1 AND seller_id = $2)",
-        &flag_table},
+        "SELECT coalesce(bool_or(seller_id = $2), false), coalesce(bool_and(seller_id = $2), "
+        "false) "
+        "FROM order_items WHERE order_id = $1",
+        &share_table},
     [SQL_ABANDON] = {"order_abandon",
         "INSERT INTO abandoned_orders (id) VALUES ($1) ON CONFLICT DO NOTHING"},
     /* Create and abandon of one id exclude each other; a statement of its own, so that the next
@@ -73,8 +82,7 @@ const struct pg_statement order_statements[] = {
         "SELECT EXISTS (SELECT 1 FROM abandoned_orders WHERE id = $1)", &flag_table},
     [SQL_SAVE] = {"order_save",
         "UPDATE orders SET status = $2, paid_at = $3, stock_committed_at = $4, refunded = $5, "
-        "reason = $6, shipping_address = $7, version = version + 1, updated_at = now() WHERE id = "
-        "$1"},
+        "reason = $6, shipping_address = $7, version = version + 1, updated_at = $8 WHERE id = $1"},
 };
 const size_t order_statements_count = ARRAY_SIZE(order_statements);
 
@@ -140,12 +148,13 @@ int store_history(const char *order_id, struct order_history *ret_history)
     return 0;
 }
 
-int store_sells_in(const char *order_id, const char *seller_id, bool *ret_sells)
+int store_sells_in(const char *order_id, const char *seller_id, bool *ret_some, bool *ret_all)
 {
     struct pg_result result;
     TRY(pg_query(app()->pg, &order_statements[SQL_SELLS_IN],
         PG_ARGS(PG_TEXT(order_id), PG_TEXT(seller_id)), &result));
-    *ret_sells = PG_ROW(result, struct flag_row, 0)->value;
+    *ret_some = PG_ROW(result, struct share_row, 0)->some;
+    *ret_all = PG_ROW(result, struct share_row, 0)->all;
     return 0;
 }
 
@@ -163,12 +172,15 @@ int store_is_abandoned(struct pg_tx *tx, const char *order_id, bool *ret_abandon
     return 0;
 }
 
-int store_save(struct pg_tx *tx, const struct order *o)
+int store_save(struct pg_tx *tx, struct order *o)
 {
+    o->version++;
+    o->updated_at = clock_wall_us();
     return pg_queue(tx, &order_statements[SQL_SAVE],
         PG_ARGS(PG_TEXT(o->id), PG_TEXT(o->status), PG_TIME(o->paid_at),
             PG_TIME(o->stock_committed_at), PG_I64(o->refunded), PG_TEXT(o->reason),
-            o->shipping_address.len ? PG_SPAN(o->shipping_address) : PG_TEXT(NULL)));
+            o->shipping_address.len ? PG_SPAN(o->shipping_address) : PG_TEXT(NULL),
+            PG_TIME(o->updated_at)));
 }
 
 int store_history_add(struct pg_tx *tx, const char *order_id, const char *from, const char *to,
