@@ -44,6 +44,8 @@ const char *reason_trending(struct arena *a, int64_t orders);
 extern const struct pg_statement aibuddy_statements[];
 extern const size_t aibuddy_statements_count;
 
+/* Only one batch learns at a time, in whatever process. */
+int store_one_batch(struct pg_tx *tx);
 int store_order_created(struct pg_tx *tx, const struct order_created *o, int64_t at_us);
 int store_order_cancelled(struct pg_tx *tx, const char *order_id);
 int store_item_told(struct pg_tx *tx, const struct product_updated *p, int64_t at_us);
@@ -60,6 +62,7 @@ int store_opt_out(const char *user_id, bool opt_out) PARKS;
 
 extern const struct consumer_row aibuddy_consumers[];
 extern const size_t aibuddy_consumers_count;
+int aibuddy_before_batch(struct pg_tx *tx, const struct event *const *events, size_t count);
 
 /* ---- routes.c, handlers.c ---- */
 

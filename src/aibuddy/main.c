@@ -9,6 +9,7 @@ int main(int argc, char **argv)
         SERVICE_TABLE(routes, aibuddy_routes),
         .queue = "ai-events-queue",
         SERVICE_TABLE(consumers, aibuddy_consumers),
+        .before_batch = aibuddy_before_batch,
         SERVICE_TABLE(statements, aibuddy_statements),
         SERVICE_TABLE(migrations, aibuddy_migrations),
     };

@@ -15,6 +15,7 @@ static const struct table opt_out_row_table =
     TABLE("OptOutRow", struct preferences, opt_out_row_fields);
 
 enum {
+    SQL_ONE_BATCH,
     SQL_ORDER_ADD,
     SQL_ORDER_COUNT,
     SQL_ORDER_COUNTED,
@@ -24,7 +25,7 @@ enum {
     SQL_ITEM_TOLD,
     SQL_PROFILE_ADD,
     SQL_FORGET_ITEMS,
-    SQL_FORGET_PROFILE,
+    SQL_FORGET_USER,
     SQL_FORGET_ORDERS,
     SQL_PERSONAL,
     SQL_RELATED,
@@ -34,12 +35,14 @@ enum {
 };
 
 const struct pg_statement aibuddy_statements[] = {
+    [SQL_ONE_BATCH] = {"one_batch", "SELECT pg_advisory_xact_lock(hashtext('aibuddy learns'))"},
     /* Four small steps, queued together: know the order, count it unless it is counted or
      * cancelled, mark it. A cancellation that came first has left a cancelled row without lines. */
     [SQL_ORDER_ADD] = {"order_add",
         "INSERT INTO known_orders (order_id, user_id, day, skus, quantities, "
         "counted) "
-        "SELECT $1, $2, ($4::timestamptz AT TIME ZONE 'UTC')::date, array_agg(sku), "
+        "SELECT $1, (SELECT $2::uuid WHERE NOT EXISTS (SELECT 1 FROM profiles p WHERE p.user_id = "
+        "$2 AND p.forgotten)), ($4::timestamptz AT TIME ZONE 'UTC')::date, array_agg(sku), "
         "array_agg(quantity), false FROM (SELECT i->>'sku' AS sku, "
         "sum((i->>'quantity')::bigint)::bigint AS quantity FROM jsonb_array_elements($3::jsonb) i "
         "GROUP BY 1 ORDER BY 1) lines ON CONFLICT DO NOTHING"},
@@ -54,7 +57,7 @@ const struct pg_statement aibuddy_statements[] = {
         "ON CONFLICT (order_id) DO UPDATE SET cancelled = true"},
     [SQL_ORDER_ITEMS] = {"order_items_told",
         "INSERT INTO items AS t (sku, name, told_at) SELECT DISTINCT ON (1) i->>'sku', i->>'name', "
-        "$2::timestamptz FROM jsonb_array_elements($1::jsonb) i ORDER BY 1 ON CONFLICT DO NOTHING"},
+        "to_timestamp(0) FROM jsonb_array_elements($1::jsonb) i ORDER BY 1 ON CONFLICT DO NOTHING"},
     [SQL_ITEM_TOLD] = {"item_told",
         "INSERT INTO items AS t (sku, name, category, active, told_at) VALUES ($1, $2, $3, $4, $5) "
         "ON CONFLICT (sku) DO UPDATE SET name = $2, category = $3, active = $4, told_at = $5 "
@@ -62,7 +65,10 @@ const struct pg_statement aibuddy_statements[] = {
     [SQL_PROFILE_ADD] = {"profile_add",
         "INSERT INTO profiles (user_id) VALUES ($1) ON CONFLICT DO NOTHING"},
     [SQL_FORGET_ITEMS] = {"forget_items", "DELETE FROM user_items WHERE user_id = $1"},
-    [SQL_FORGET_PROFILE] = {"forget_profile", "DELETE FROM profiles WHERE user_id = $1"},
+    /* The id alone stays, so that an order told later is counted without its buyer. */
+    [SQL_FORGET_USER] = {"forget_user",
+        "INSERT INTO profiles (user_id, opted_out, forgotten) VALUES ($1, true, true) "
+        "ON CONFLICT (user_id) DO UPDATE SET opted_out = true, forgotten = true"},
     [SQL_FORGET_ORDERS] = {"forget_orders",
         "UPDATE known_orders SET user_id = NULL WHERE user_id = $1"},
     /* The strongest pair of anything the user has bought, without what was bought already. */
@@ -111,11 +117,15 @@ static const char *items_json(struct list items)
     return copy;
 }
 
+int store_one_batch(struct pg_tx *tx)
+{
+    return pg_queue(tx, &aibuddy_statements[SQL_ONE_BATCH], PG_NO_ARGS);
+}
+
 int store_order_created(struct pg_tx *tx, const struct order_created *o, int64_t at_us)
 {
     const char *items = items_json(o->items);
-    TRY(pg_queue(
-        tx, &aibuddy_statements[SQL_ORDER_ITEMS], PG_ARGS(PG_TEXT(items), PG_TIME(at_us))));
+    TRY(pg_queue(tx, &aibuddy_statements[SQL_ORDER_ITEMS], PG_ARGS(PG_TEXT(items))));
     TRY(pg_queue(tx, &aibuddy_statements[SQL_ORDER_ADD],
         PG_ARGS(PG_TEXT(o->order_id), PG_TEXT(o->user_id), PG_TEXT(items), PG_TIME(at_us))));
     TRY(pg_queue(tx, &aibuddy_statements[SQL_ORDER_COUNT], PG_ARGS(PG_TEXT(o->order_id))));
@@ -124,8 +134,8 @@ int store_order_created(struct pg_tx *tx, const struct order_created *o, int64_t
 
 int store_order_cancelled(struct pg_tx *tx, const char *order_id)
 {
-    TRY(pg_queue(tx, &aibuddy_statements[SQL_ORDER_UNCOUNT], PG_ARGS(PG_TEXT(order_id))));
     TRY(pg_queue(tx, &aibuddy_statements[SQL_ORDER_CANCEL], PG_ARGS(PG_TEXT(order_id))));
+    TRY(pg_queue(tx, &aibuddy_statements[SQL_ORDER_UNCOUNT], PG_ARGS(PG_TEXT(order_id))));
     return pg_queue(tx, &aibuddy_statements[SQL_ORDER_COUNTED], PG_ARGS(PG_TEXT(order_id)));
 }
 
@@ -145,7 +155,7 @@ int store_profile_add(struct pg_tx *tx, const char *user_id)
 int store_user_forget(struct pg_tx *tx, const char *user_id)
 {
     TRY(pg_queue(tx, &aibuddy_statements[SQL_FORGET_ITEMS], PG_ARGS(PG_TEXT(user_id))));
-    TRY(pg_queue(tx, &aibuddy_statements[SQL_FORGET_PROFILE], PG_ARGS(PG_TEXT(user_id))));
+    TRY(pg_queue(tx, &aibuddy_statements[SQL_FORGET_USER], PG_ARGS(PG_TEXT(user_id))));
     return pg_queue(tx, &aibuddy_statements[SQL_FORGET_ORDERS], PG_ARGS(PG_TEXT(user_id)));
 }
 

@@ -39,7 +39,8 @@ CREATE TABLE user_items (
 
 CREATE TABLE profiles (
     user_id uuid PRIMARY KEY,
-    opted_out boolean NOT NULL DEFAULT false
+    opted_out boolean NOT NULL DEFAULT false,
+    forgotten boolean NOT NULL DEFAULT false -- deactivated; late orders must not bring it back
 );
 
 -- What is known of an item, from the catalogue's events and from orders.
@@ -51,8 +52,7 @@ CREATE TABLE items (
     told_at timestamptz NOT NULL
 );
 
--- The counts of one known order go in and out as a whole; rows in key order, so that two processes never deadlock. (plpgsql
--- keeps its plans; a function in sql plans anew at each call.)
+-- The counts of one known order go in and out as a whole. (plpgsql keeps its plans; a function in sql plans anew at each call.)
 CREATE FUNCTION count_order(the_order uuid) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO pair_counts AS p (sku_a, sku_b, orders)
@@ -67,7 +67,7 @@ BEGIN
         ON CONFLICT (day, sku) DO UPDATE SET orders = d.orders + 1, units = d.units + excluded.units;
     INSERT INTO user_items AS u (user_id, sku, orders)
         SELECT k.user_id, i.sku, 1 FROM known_orders k, unnest(k.skus) i (sku)
-        WHERE k.order_id = the_order ORDER BY 1, 2
+        WHERE k.order_id = the_order AND k.user_id IS NOT NULL ORDER BY 1, 2
         ON CONFLICT (user_id, sku) DO UPDATE SET orders = u.orders + 1;
 END $$;
 
