@@ -118,8 +118,9 @@ int post_authorization(struct request *req)
 
 /* ---- voiding ---- */
 
-/* Writes the wish, or the tombstone. Fills `j` with what is to be done now: nothing when somebody
- * is at it. */
+/* Writes the wish, or the tombstone. Fills `j` with what is to be done now: nothing while a capture
+ * is under way (its end sees the wish). An authorization under way is no reason to wait: whatever
+ * the bank hears first, the charge ends voided, and its request finds the row decided. */
 static int wish_void(const char *order_id, const char *reason, struct job *j)
 {
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
@@ -137,7 +138,8 @@ static int wish_void(const char *order_id, const char *reason, struct job *j)
     TRY(store_cancelled(tx, order_id, reason));
     p->cancelled = true;
     j->payment = p;
-    j->task = p->busy ? TASK_NONE : payment_task_of(p);
+    bool capturing = p->busy && strcmp(p->status, "authorized") == 0;
+    j->task = capturing ? TASK_NONE : payment_task_of(p);
     if (j->task != TASK_NONE)
         TRY(store_lease(tx, p->id, WORK_LEASE_S));
     return pg_commit(tx);
