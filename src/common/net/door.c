@@ -388,14 +388,11 @@ static enum door_verdict judge_encoding(struct judge *j, const struct fields *f)
 static enum door_verdict judge_length(struct judge *j, const struct fields *f)
 {
     struct door_head *head = j->head;
-    bool wants_length =
-        head->method == HTTP_POST || head->method == HTTP_PUT || head->method == HTTP_PATCH;
 
     if (f->lengths > 1)
         return refuse(j, 400, "There is more than one Content-Length.");
-    if (f->lengths == 0) {
-        return wants_length ? refuse(j, 411, "This method needs a Content-Length.") : DOOR_MORE;
-    }
+    if (f->lengths == 0)
+        return DOOR_MORE; /* no body (RFC 9112, 6.3) */
     for (size_t i = 0; i < f->length.len; i++) {
         if (f->length.ptr[i] < '0' || f->length.ptr[i] > '9')
             return refuse(j, 400, "The Content-Length is not a number.");
