@@ -1,0 +1,128 @@
+/* From events to what the templates can name. Pure. */
+
+#include <stdio.h>
+
+#include "notification/notification.h"
+
+static const struct field message_line_fields[] = {
+    FIELD_TEXT(struct message_line, name, "name"),
+    FIELD_I64(struct message_line, quantity, "quantity"),
+    FIELD_MONEY(struct message_line, unit_price, "unitPrice"),
+    FIELD_MONEY(struct message_line, total, "total"),
+};
+static const struct table message_line_table =
+    TABLE("MessageLine", struct message_line, message_line_fields);
+
+static const struct field message_fields[] = {
+    FIELD_TEXT(struct message, name, "name"),
+    FIELD_TEXT(struct message, order_id, "orderId"),
+    FIELD_TEXT(struct message, payment_id, "paymentId"),
+    FIELD_TEXT(struct message, reason, "reason"),
+    FIELD_TEXT(struct message, url, "url"),
+    FIELD_TEXT(struct message, preferences_url, "preferencesUrl"),
+    FIELD_LIST(struct message, items, "items", message_line_table),
+    FIELD_MONEY(struct message, amount, "amount"),
+    FIELD_MONEY(struct message, refunded_total, "refundedTotal"),
+};
+const struct table message_table = TABLE("Message", struct message, message_fields);
+
+static struct money money_of(int64_t amount, const char *currency)
+{
+    struct money m = {.amount = amount};
+    snprintf(m.currency, sizeof(m.currency), "%s", currency ? currency : "");
+    return m;
+}
+
+static struct message about_order(struct arena *a, const char *public_url, const char *order_id)
+{
+    return (struct message){.order_id = order_id,
+        .url = arena_printf(a, "%s/api/v1/orders/%s", public_url, order_id),
+        .preferences_url = arena_printf(a, "%s/api/v1/notifications/preferences", public_url)};
+}
+
+int message_of_order_created(
+    struct arena *a, const char *public_url, const struct order_created *o, struct message *ret)
+{
+    struct message m = about_order(a, public_url, o->order_id);
+    m.name = o->user_name;
+    m.payment_id = o->payment_id;
+    m.amount = money_of(o->total_amount, o->currency);
+    m.items.len = o->items.len;
+    m.items.items = arena_array(a, o->items.len, sizeof(struct message_line));
+    for (size_t i = 0; i < o->items.len; i++) {
+        const struct order_item *item = LIST_AT(o->items, struct order_item, i);
+        struct message_line *line = LIST_AT(m.items, struct message_line, i);
+        *line = (struct message_line){
+            .name = item->name, .quantity = item->quantity, .unit_price = item->unit_price};
+        TRY(money_multiply(&item->unit_price, item->quantity, &line->total));
+    }
+    *ret = m;
+    return 0;
+}
+
+void message_of_order(
+    struct arena *a, const char *public_url, const struct order_event *o, struct message *ret)
+{
+    *ret = about_order(a, public_url, o->order_id);
+    ret->payment_id = o->payment_id;
+    ret->reason = o->reason;
+    ret->amount = money_of(o->total_amount, o->currency);
+}
+
+void message_of_payment(
+    struct arena *a, const char *public_url, const struct payment_event *p, struct message *ret)
+{
+    *ret = about_order(a, public_url, p->order_id);
+    ret->payment_id = p->payment_id;
+    ret->reason = p->reason;
+    ret->amount = money_of(p->amount, p->currency);
+    if (p->refunded_total > p->amount)
+        ret->refunded_total = money_of(p->refunded_total, p->currency);
+}
+
+void message_of_user(
+    struct arena *a, const char *public_url, const struct user_event *u, struct message *ret)
+{
+    *ret = (struct message){.name = u->name,
+        .url = public_url,
+        .preferences_url = arena_printf(a, "%s/api/v1/notifications/preferences", public_url)};
+}
+
+void message_sample(struct arena *a, const char *public_url, struct message *ret)
+{
+    static struct order_item items[] = {
+        {"TEA-1", "Green tea <loose> & mint", "01900000-0000-7000-8000-000000000001", 2,
+            {1250, "USD"}},
+        {"POT-1", "Teapot", "01900000-0000-7000-8000-000000000001", 1, {4999, "USD"}},
+    };
+    const struct order_created order = {.order_id = "01900000-0000-7000-8000-000000000002",
+        .user_name = "Zo\xc3\xab Sample",
+        .payment_id = "01900000-0000-7000-8000-000000000003",
+        .items = {ARRAY_SIZE(items), items},
+        .total_amount = 7499,
+        .currency = "USD"};
+    (void)message_of_order_created(a, public_url, &order, ret); /* its sums fit */
+    ret->reason = "This reason is a sample";
+    ret->refunded_total = money_of(7499, "USD");
+}
+
+static int render_text(struct arena *a, const char *source, enum template_format format,
+    const struct message *m, const char **ret_text)
+{
+    struct buf out = {0};
+    int r = template_render(&out, source, format, &message_table, m);
+    *ret_text = arena_strndup(a, buf_span(&out).ptr, out.len);
+    buf_deinit(&out);
+    return r < 0 ? ERR(r) : r;
+}
+
+int message_render(struct arena *a, const struct template *template, const struct message *m,
+    struct preview *ret_texts)
+{
+    struct preview texts = {.name = template->name};
+    TRY(render_text(a, template->subject, TEMPLATE_PLAIN, m, &texts.subject));
+    TRY(render_text(a, template->text, TEMPLATE_PLAIN, m, &texts.text));
+    TRY(render_text(a, template->html, TEMPLATE_HTML, m, &texts.html));
+    *ret_texts = texts;
+    return 0;
+}

@@ -1,0 +1,238 @@
+#include "common/base/uuid.h"
+#include "notification/notification.h"
+
+#define OWN_COLUMNS "id, template, channel, recipient, subject, status, created_at, sent_at "
+#define ADMIN_COLUMNS                                                                              \
+    "id, event_id, template, channel, recipient, user_id, subject, message_id, correlation_id, "   \
+    "status, attempts, next_attempt_at, last_error, created_at, sent_at "
+
+/* What the sender needs. */
+static const struct field claim_fields[] = {
+    FIELD_UUID(struct delivery, id, "deliveryId"),
+    FIELD_TEXT(struct delivery, template, "template"),
+    FIELD_TEXT(struct delivery, channel, "channel"),
+    FIELD_TEXT(struct delivery, recipient, "recipient"),
+    FIELD_TEXT(struct delivery, subject, "subject"),
+    FIELD_TEXT(struct delivery, text, "text"),
+    FIELD_TEXT(struct delivery, html, "html"),
+    FIELD_TEXT(struct delivery, message_id, "messageId"),
+    FIELD_TEXT(struct delivery, correlation_id, "correlationId"),
+    FIELD_I64(struct delivery, attempts, "attempts"),
+    FIELD_TIME(struct delivery, created_at, "createdAt"),
+};
+static const struct table claim_table = TABLE("ClaimRow", struct delivery, claim_fields);
+
+enum {
+    SQL_ADD,
+    SQL_CONTACT_TOLD,
+    SQL_CONTACT_OFF,
+    SQL_SUPPRESS,
+    SQL_PREFERENCES,
+    SQL_PREFERENCES_SET,
+    SQL_LIST_OF_USER,
+    SQL_LIST,
+    SQL_LOCK,
+    SQL_AGAIN,
+    SQL_CLAIM,
+    SQL_SENT,
+    SQL_NOT_SENT,
+};
+
+const struct pg_statement notification_statements[] = {
+    /* The contact decides, as it is at this moment: the address, the other channels, and whether
+     * the kind is wanted. Mail leaves a row in any case, so that the log can say why it did not go
+     * out. */
+    [SQL_ADD] = {"delivery_add",
+        "INSERT INTO deliveries (id, event_id, template, kind, channel, recipient, user_id, "
+        "subject, body_text, body_html, message_id, correlation_id, status, last_error, "
+        "next_attempt_at) "
+        "SELECT d.id, $1, $2, $3, d.channel, coalesce(d.recipient, ''), u.user_id, $6, d.body, "
+        "d.html, d.message_id, $10, "
+        "CASE WHEN NOT d.wanted THEN 'suppressed' WHEN d.recipient IS NULL THEN 'failed' "
+        "ELSE 'pending' END, "
+        "CASE WHEN d.wanted AND d.recipient IS NULL THEN 'no address is known' END, "
+        "now() + make_interval(secs => $11::bigint) "
+        "FROM (SELECT $4::uuid AS user_id) u LEFT JOIN contacts c ON c.user_id = u.user_id "
+        "CROSS JOIN LATERAL (VALUES "
+        "($12::uuid, 'email', coalesce(c.email, $5::text), $7::text, $8::text, $9::text, "
+        "$3 = 'account' OR c.user_id IS NULL OR (c.active AND CASE $3 WHEN 'orders' THEN "
+        "c.email_orders WHEN 'payments' THEN c.email_payments ELSE c.email_marketing END)), "
+        "($13::uuid, 'sms', c.sms_phone, $6, NULL, NULL, c.active AND c.sms_enabled), "
+        "($14::uuid, 'push', c.push_topic, $6, NULL, NULL, c.active AND c.push_enabled)) "
+        "d (id, channel, recipient, body, html, message_id, wanted) "
+        "WHERE d.channel = 'email' OR d.wanted ON CONFLICT DO NOTHING"},
+    /* Of two events the later one is right, whichever comes first. */
+    [SQL_CONTACT_TOLD] = {"contact_told",
+        "INSERT INTO contacts AS c (user_id, email, name, told_at) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT (user_id) DO UPDATE SET email = excluded.email, "
+        "name = coalesce(excluded.name, c.name), told_at = excluded.told_at "
+        "WHERE c.told_at <= excluded.told_at"},
+    [SQL_CONTACT_OFF] = {"contact_off", "INSERT INTO contacts (user_id, active) VALUES ($1, false) "
+                                        "ON CONFLICT (user_id) DO UPDATE SET active = false"},
+    [SQL_SUPPRESS] = {"deliveries_suppress",
+        "UPDATE deliveries SET status = 'suppressed', last_error = 'the account was closed' "
+        "WHERE user_id = $1 AND status = 'pending' AND kind <> 'account'"},
+    [SQL_PREFERENCES] = {"preferences",
+        "SELECT json_build_object('orders', email_orders, 'payments', email_payments, "
+        "'marketing', email_marketing), "
+        "json_build_object('enabled', sms_enabled, 'phone', sms_phone), "
+        "json_build_object('enabled', push_enabled, 'topic', push_topic) "
+        "FROM contacts WHERE user_id = $1",
+        &preferences_table},
+    [SQL_PREFERENCES_SET] = {"preferences_set",
+        "INSERT INTO contacts (user_id, email_orders, email_payments, email_marketing, "
+        "sms_enabled, sms_phone, push_enabled, push_topic) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
+        "ON CONFLICT (user_id) DO UPDATE SET email_orders = $2, email_payments = $3, "
+        "email_marketing = $4, sms_enabled = $5, sms_phone = $6, push_enabled = $7, "
+        "push_topic = $8"},
+    [SQL_LIST_OF_USER] = {"deliveries_of_user",
+        "SELECT " OWN_COLUMNS "FROM deliveries WHERE user_id = $1 "
+        "AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid)) "
+        "ORDER BY created_at DESC, id DESC LIMIT $4",
+        &notification_table},
+    [SQL_LIST] = {"deliveries",
+        "SELECT " ADMIN_COLUMNS "FROM deliveries WHERE ($1::text IS NULL OR status = $1) "
+        "AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid)) "
+        "ORDER BY created_at DESC, id DESC LIMIT $4",
+        &delivery_table},
+    [SQL_LOCK] = {"delivery_lock",
+        "SELECT " ADMIN_COLUMNS "FROM deliveries WHERE id = $1 FOR UPDATE", &delivery_table},
+    [SQL_AGAIN] = {"delivery_again",
+        "UPDATE deliveries d SET status = 'pending', attempts = 0, next_attempt_at = now(), "
+        "sent_at = NULL, last_error = NULL, recipient = coalesce(nullif(recipient, ''), "
+        "(SELECT c.email FROM contacts c WHERE c.user_id = d.user_id), '') "
+        "WHERE id = $1 RETURNING " ADMIN_COLUMNS,
+        &delivery_table},
+    [SQL_CLAIM] = {"deliveries_claim",
+        "UPDATE deliveries SET status = 'sending', attempts = attempts + 1, "
+        "next_attempt_at = now() + make_interval(secs => $2::bigint / 1000000.0) WHERE id IN ("
+        "SELECT id FROM deliveries WHERE status IN ('pending', 'sending') "
+        "AND next_attempt_at <= now() ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED) "
+        "RETURNING id, template, channel, recipient, subject, body_text, body_html, message_id, "
+        "correlation_id, attempts, created_at",
+        &claim_table},
+    [SQL_SENT] = {"delivery_sent", "UPDATE deliveries SET status = 'sent', sent_at = now(), "
+                                   "last_error = NULL WHERE id = $1 AND status <> 'sent'"},
+    [SQL_NOT_SENT] = {"delivery_not_sent",
+        "UPDATE deliveries SET last_error = $4, "
+        "status = CASE WHEN $3::bigint < 0 THEN 'failed' ELSE 'pending' END, "
+        "next_attempt_at = now() + make_interval(secs => greatest($3, 0) / 1000000.0) "
+        "WHERE id = $1 AND status = 'sending' AND attempts = $2"},
+};
+const size_t notification_statements_count = ARRAY_SIZE(notification_statements);
+
+/* ---- in the batch's transaction ---- */
+
+int store_delivery_add(struct pg_tx *tx, const struct delivery_draft *d)
+{
+    char ids[3][UUID_TEXT_SIZE];
+    for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
+        uuid_make(ids[i]);
+    return pg_queue(tx, &notification_statements[SQL_ADD],
+        PG_ARGS(PG_TEXT(d->event_id), PG_TEXT(d->template), PG_TEXT(d->kind), PG_TEXT(d->user_id),
+            PG_TEXT(d->email), PG_TEXT(d->texts->subject), PG_TEXT(d->texts->text),
+            PG_TEXT(d->texts->html), PG_TEXT(d->message_id), PG_TEXT(d->correlation_id),
+            PG_I64(d->delay_s), PG_TEXT(ids[0]), PG_TEXT(ids[1]), PG_TEXT(ids[2])));
+}
+
+int store_contact_told(struct pg_tx *tx, const struct user_event *u, int64_t at_us)
+{
+    return pg_queue(tx, &notification_statements[SQL_CONTACT_TOLD],
+        PG_ARGS(PG_TEXT(u->user_id), PG_TEXT(u->email), PG_TEXT(u->name), PG_TIME(at_us)));
+}
+
+int store_contact_off(struct pg_tx *tx, const char *user_id)
+{
+    TRY(pg_queue(tx, &notification_statements[SQL_CONTACT_OFF], PG_ARGS(PG_TEXT(user_id))));
+    return pg_queue(tx, &notification_statements[SQL_SUPPRESS], PG_ARGS(PG_TEXT(user_id)));
+}
+
+/* ---- preferences ---- */
+
+int store_preferences(const char *user_id, struct preferences **ret_preferences)
+{
+    struct pg_result result;
+    TRY(pg_query(
+        app()->pg, &notification_statements[SQL_PREFERENCES], PG_ARGS(PG_TEXT(user_id)), &result));
+    *ret_preferences = result.rows.len ? PG_ROW(result, struct preferences, 0) : NULL;
+    return 0;
+}
+
+int store_preferences_set(const char *user_id, const struct preferences *p)
+{
+    return pg_query(app()->pg, &notification_statements[SQL_PREFERENCES_SET],
+        PG_ARGS(PG_TEXT(user_id), PG_BOOL(p->email->orders), PG_BOOL(p->email->payments),
+            PG_BOOL(p->email->marketing), PG_BOOL(p->sms->enabled), PG_TEXT(p->sms->phone),
+            PG_BOOL(p->push->enabled), PG_TEXT(p->push->topic)),
+        NULL);
+}
+
+/* ---- lists ---- */
+
+static int list_of(const struct pg_statement *s, const char *filter, int64_t before_us,
+    const char *before_id, int64_t limit, struct list *ret_deliveries)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, s,
+        PG_ARGS(PG_TEXT(filter), PG_TIME(before_us), PG_TEXT(before_id), PG_I64(limit + 1)),
+        &result));
+    *ret_deliveries = result.rows;
+    return 0;
+}
+
+int store_list_of_user(const char *user_id, int64_t before_us, const char *before_id, int64_t limit,
+    struct list *ret_deliveries)
+{
+    return list_of(&notification_statements[SQL_LIST_OF_USER], user_id, before_us, before_id, limit,
+        ret_deliveries);
+}
+
+int store_list(const char *status, int64_t before_us, const char *before_id, int64_t limit,
+    struct list *ret_deliveries)
+{
+    return list_of(
+        &notification_statements[SQL_LIST], status, before_us, before_id, limit, ret_deliveries);
+}
+
+/* ---- one delivery ---- */
+
+static int one_of(
+    struct pg_tx *tx, const struct pg_statement *s, const char *id, struct delivery **ret_delivery)
+{
+    struct pg_result result;
+    TRY(pg_run(tx, s, PG_ARGS(PG_TEXT(id)), &result));
+    *ret_delivery = result.rows.len ? PG_ROW(result, struct delivery, 0) : NULL;
+    return 0;
+}
+
+int store_delivery_lock(struct pg_tx *tx, const char *id, struct delivery **ret_delivery)
+{
+    return one_of(tx, &notification_statements[SQL_LOCK], id, ret_delivery);
+}
+
+int store_delivery_again(struct pg_tx *tx, const char *id, struct delivery **ret_delivery)
+{
+    return one_of(tx, &notification_statements[SQL_AGAIN], id, ret_delivery);
+}
+
+/* ---- sending ---- */
+
+int store_claim(int64_t limit, int64_t lease_us, struct list *ret_deliveries)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &notification_statements[SQL_CLAIM],
+        PG_ARGS(PG_I64(limit), PG_I64(lease_us)), &result));
+    *ret_deliveries = result.rows;
+    return 0;
+}
+
+int store_sent(const struct delivery *d)
+{
+    return pg_query(app()->pg, &notification_statements[SQL_SENT], PG_ARGS(PG_TEXT(d->id)), NULL);
+}
+
+int store_not_sent(const struct delivery *d, int64_t pause_us, const char *why)
+{
+    return pg_query(app()->pg, &notification_statements[SQL_NOT_SENT],
+        PG_ARGS(PG_TEXT(d->id), PG_I64(d->attempts), PG_I64(pause_us), PG_TEXT(why)), NULL);
+}
