@@ -15,7 +15,7 @@ static const struct field order_item_fields[] = {
     FIELD_TEXT(struct order_item, name, "name", .required = true, .max = 200),
     FIELD_UUID(struct order_item, seller_id, "sellerId", .required = true),
     FIELD_I64(struct order_item, quantity, "quantity", .required = true, .min = 1, .max = 999),
-    FIELD_MONEY(struct order_item, unit_price, "unitPrice", .required = true),
+    FIELD_MONEY(struct order_item, unit_price, "unitPrice", .required = true, .min = 0, .max = -1),
 };
 const struct table order_item_table = TABLE("OrderItem", struct order_item, order_item_fields);
 
