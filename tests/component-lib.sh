@@ -5,6 +5,9 @@
 #   check SENTENCE COMMAND...               the command succeeds
 #   service_start SVC [NAME=VALUE...]       runs it (another port by PORT=...), waits until ready
 #   service_stop [SVC]                      ends it again; all of them at the end by themselves
+#   account NAME ROLE                       a new user of auth: sets ACCESS (the token) and ID
+#   deliver QUEUE TYPE AGGREGATE PAYLOAD    an event into that queue alone; see there for the rest
+#   aim METHOD URL [BODY] [HEADER...]       then  volley  sends all at once and tells "2 200, 1 409"
 # Every check prints a line of TAP; the script's exit status is 1 when one of them was not ok.
 
 . tests/env.sh
@@ -130,4 +133,49 @@ service_token() {
     curl -sS --max-time 5 "$AUTH_SERVICE_URL/internal/v1/tokens" -H 'Content-Type: application/json' \
         -d "$(jq -n --arg s "$1" --arg a "$2" --arg k "$(secret "api-$1")" '{service: $s, audience: $a, apiKey: $k}')" |
         jq -r .accessToken
+}
+
+uuid() { sed 's/^\(.\{14\}\)./\17/' /proc/sys/kernel/random/uuid; }
+bearer() { printf 'Authorization: Bearer %s' "$1"; }
+
+# account NAME ROLE
+account() {
+    ask POST "$AUTH_SERVICE_URL/api/v1/auth/register" "{\"email\":\"$1.$EPOCHSECONDS$$@people.example\",
+        \"password\":\"correct horse\",\"name\":\"$1\",\"role\":\"${2:-user}\"}"
+    [ "$STATUS" = 201 ] || die "no account for $1: $BODY"
+    # shellcheck disable=SC2034 # for the caller
+    ACCESS=$(field .accessToken) ID=$(field .user.userId)
+}
+
+# deliver QUEUE TYPE AGGREGATE PAYLOAD [EVENT-ID] [TIMESTAMP]: past the exchange, so that nobody else
+# hears of it.
+deliver() {
+    local body
+    body=$(jq -nc --arg t "$2" --arg a "$3" --argjson p "$4" --arg id "${5:-$(uuid)}" --arg at "${6:-}" '
+        {eventId: $id, eventType: $t, type: $t, eventVersion: "1.0", source: "test", aggregateId: $a,
+         timestamp: (if $at == "" then now | todate else $at end), correlationId: "test", payload: $p}')
+    jq -nc --arg q "$1" --arg t "$2" --arg b "$body" '{routing_key: $q, payload: $b,
+        payload_encoding: "string", properties: {type: $t, delivery_mode: 2}}' >"$SCRATCH/message"
+    management POST /api/exchanges/%2f/amq.default/publish --data-binary @"$SCRATCH/message" |
+        jq -e .routed >/dev/null || die "the broker did not take $2"
+}
+
+# aim METHOD URL [BODY] [HEADER...]: the answers will be in $SCRATCH/shot.1 and so on.
+aim() {
+    local method=$1 url=$2 body=${3:-} header shot
+    shift $(($# < 3 ? $# : 3))
+    [ ! -s "$SCRATCH/volley" ] || echo next >>"$SCRATCH/volley"
+    shot=$(($(grep -cs '^url' "$SCRATCH/volley" || true) + 1))
+    {
+        printf 'url = "%s"\nrequest = "%s"\noutput = "%s/shot.%d"\n' "$url" "$method" "$SCRATCH" $shot
+        printf 'write-out = "%%{http_code}\\n"\nmax-time = 20\nsilent\n'
+        for header in "$@"; do printf 'header = "%s"\n' "$header"; done
+        [ -z "$body" ] && [ "$method" != POST ] || printf 'data-binary = "%s"\n' "${body//\"/\\\"}"
+        [ -z "$body" ] && echo 'header = "Content-Type:"' || echo 'header = "Content-Type: application/json"'
+    } >>"$SCRATCH/volley"
+}
+volley() {
+    mv "$SCRATCH/volley" "$SCRATCH/fired"
+    curl -Z --parallel-immediate --parallel-max 40 -K "$SCRATCH/fired" 2>/dev/null | sort | uniq -c |
+        awk '{ printf "%s%s %s", n++ ? ", " : "", $1, $2 } END { print "" }'
 }
