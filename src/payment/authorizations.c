@@ -171,7 +171,7 @@ int post_void(struct request *req)
         r = wish_void(params->order_id, body->reason, &j);
     TRY(r);
     TRY(work_now(&j));
-    app_nudge(WORKER);
+    payment_refund_nudge();
     return reply(req, 200, &authorization_table, j.payment);
 }
 

@@ -151,6 +151,6 @@ int post_refund(struct request *req)
     reply_header(req, "Location", arena_printf(req->arena, "/api/v1/payments/%s", p->id));
     TRY(reply_stored(req, tx, 201, &refund_table, &r));
     TRY(pg_commit(tx));
-    app_nudge(WORKER);
+    payment_refund_nudge();
     return 0;
 }

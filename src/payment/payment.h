@@ -189,6 +189,8 @@ int store_refund_retry(struct pg_tx *tx, const char *id, int64_t delay_s);     /
 #define WORKER            "payments"
 
 int payment_start(void);
+/* A refund was committed. */
+void payment_refund_nudge(void);
 /* What became of one task. */
 enum verdict {
     VERDICT_NOTHING,

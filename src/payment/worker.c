@@ -43,6 +43,11 @@ static const char *const verdict_names[] = {
     [VERDICT_RETRY] = "retry",
 };
 
+/* Most ticks are a checkout's nudge and have no refund to look for; other processes' refunds are
+ * found within a period. */
+static bool refunds_due;
+static int64_t refunds_looked_us;
+
 /* ---- asking the bank ---- */
 
 /* Our keys: the payment's id for the charge, "capture:<payment>", "void:<payment>" and
@@ -170,6 +175,7 @@ static int record_refund_rest(struct pg_tx *tx, const struct job *j)
         .reason = p->reason,
         .created_at = clock_wall_us()};
     refund.amount.amount = payment_refundable(p);
+    refunds_due = true;
     return store_refund_insert(tx, &refund, "order");
 }
 
@@ -334,15 +340,34 @@ static int work_refunds(size_t *ret_count)
 
 /* ---- the tick ---- */
 
+void payment_refund_nudge(void)
+{
+    refunds_due = true;
+    app_nudge(WORKER);
+}
+
+static int look_for_refunds(void)
+{
+    size_t count = 0;
+    if (!refunds_due && clock_mono_us() - refunds_looked_us < PERIOD_US)
+        return 0;
+    refunds_due = false;
+    refunds_looked_us = clock_mono_us();
+    TRY(work_refunds(&count));
+    if (count == BATCH)
+        payment_refund_nudge();
+    return 0;
+}
+
+/* A nudge that comes meanwhile makes the tick run again. */
 static int work(void)
 {
-    size_t payments = 0, refunds = 0;
+    size_t count = 0;
     do {
-        TRY(work_payments(&payments));
-        TRY(work_refunds(&refunds));
+        TRY(work_payments(&count));
         outbox_nudge();
-    } while (payments + refunds > 0 && !app()->draining);
-    return 0;
+    } while (count == BATCH && !app()->draining);
+    return look_for_refunds();
 }
 
 int payment_start(void)
