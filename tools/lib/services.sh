@@ -22,7 +22,6 @@ services_own() {
 services_built() {
     local svc
     for svc in $(services_own); do
-        [ -e "$ROOT/src/$svc/meson.build" ] || continue
         [ -x "$(service_binary "$svc")" ] || die "$(service_binary "$svc") is missing; build the tree again"
         printf '%s\n' "$svc"
     done
