@@ -1,1 +1,13 @@
+SELECT count(*), 'messages to send' FROM deliveries WHERE status = 'sending'
+    OR (status = 'pending' AND next_attempt_at <= now() + interval '1 second') HAVING count(*) > 0;
+\o :out.twice
+SELECT 'message', message_id, 'is', count(*), 'mails' FROM deliveries WHERE channel = 'email'
+    GROUP BY message_id HAVING count(*) > 1;
+SELECT 'event', event_id, template, channel, 'goes to', count(*) FROM deliveries
+    GROUP BY event_id, template, channel HAVING count(*) > 1;
+SELECT 'delivery', id, 'of', event_id, 'is for an event never heard' FROM deliveries d
+    WHERE NOT EXISTS (SELECT 1 FROM inbox i WHERE i.event_id = d.event_id)
+    AND d.created_at > now() - interval '30 days';
+\o :out.sent
+SELECT count(*) FROM deliveries WHERE status = 'sent';
 COMMIT;
