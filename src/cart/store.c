@@ -43,10 +43,8 @@ enum {
 const struct pg_statement cart_statements[] = {
     [SQL_CART_ENSURE] = {"cart_ensure",
         "INSERT INTO carts (id, user_id, token_hash) VALUES ($3, $1, $2) ON CONFLICT DO NOTHING"},
-    [SQL_CART_LOCK] = {"cart_lock",
-        "WITH c AS (SELECT * FROM carts c WHERE " OWNED " FOR UPDATE) SELECT " CART_COLUMNS
-        "FROM c",
-        &cart_row_table},
+    /* Apart from the reading: what waits for a lock sees the lines as they were before the wait. */
+    [SQL_CART_LOCK] = {"cart_lock", "SELECT FROM carts c WHERE " OWNED " FOR UPDATE"},
     [SQL_CART_FIND] = {"cart_find", "SELECT " CART_COLUMNS "FROM carts c WHERE " OWNED,
         &cart_row_table},
     [SQL_CART_TOUCH] = {"cart_touch",
@@ -142,7 +140,8 @@ int store_cart_ensure(struct pg_tx *tx, struct cart_owner owner)
 int store_cart_lock(struct pg_tx *tx, struct cart_owner owner, struct cart **ret_cart)
 {
     struct pg_result result;
-    TRY(pg_run(tx, &cart_statements[SQL_CART_LOCK], PG_ARGS(OWNER_ARGS(owner)), &result));
+    TRY(pg_queue(tx, &cart_statements[SQL_CART_LOCK], PG_ARGS(OWNER_ARGS(owner))));
+    TRY(pg_run(tx, &cart_statements[SQL_CART_FIND], PG_ARGS(OWNER_ARGS(owner)), &result));
     *ret_cart = result.rows.len ? PG_ROW(result, struct cart, 0) : NULL;
     return 0;
 }
