@@ -3,14 +3,26 @@
  * one multiple-ack. When anything in the batch fails, the transaction is rolled back and each event
  * is handled alone, so that only the guilty one leaves the normal path:
  *
- *   permanent (unreadable, unknown, business no)  -> a copy to the dead letters, with the reason in
- * its headers transient                                     -> a copy to the next retry tier; after
- * the last tier: dead letters our own database away                         -> nobody's fault: the
- * batch waits here and is tried again
+ *   permanent (unreadable, unknown, business no)
+ *           -> a copy to the dead letters, with the reason in its headers
+ *   transient
+ *           -> a copy to the next retry tier; after the last tier: dead letters
+ *   our own database away
+ *           -> nobody's fault: the batch waits here and is tried again, for as long as it takes
+ *
+ * Whether the database is away is not read off the error (a handler that always times out looks the
+ * same) but asked: while it answers a plain question, an event gets ATTEMPTS tries.
  *
  * A copy is confirmed by the broker before the original is acked: a crash in between makes a
  * duplicate, never a loss. Our own headers carry the story; the broker's death headers are not
- * copied, or a replayed message would be dropped as a dead-letter cycle. */
+ * copied, or a replayed message would be dropped as a dead-letter cycle. In a dead letter, which
+ * people read, secrets are masked.
+ *
+ * Who may send what: the broker checks that user_id is the sender's own user, so an event straight
+ * from the exchange must carry its publisher's name there. What comes by another way (the return of
+ * a retry tier, a replay, the default exchange) was put there by ourselves or by ops, as only they
+ * have the right to; our copies keep the name of the first sender in a header, which is worth
+ * nothing on any other way. */
 
 #include "common/app/inbox.h"
 
@@ -29,9 +41,15 @@
 #define DEAD_EXCHANGE         "order-events.dlx"
 #define RETRY_TIERS           5
 #define ERROR_TEXT_LIMIT      512
+#define ATTEMPTS              3
+#define ATTEMPT_PAUSE_US      (20 * USEC_PER_MS)
 #define COPY_TIME_US          (10 * USEC_PER_SEC)
+#define COPY_ATTEMPTS         5
+#define COPY_PAUSE_US         (250 * USEC_PER_MS)
+#define DATABASE_ANSWER_US    (2 * USEC_PER_SEC)
 #define DATABASE_PAUSE_US     (250 * USEC_PER_MS)
-#define DATABASE_PAUSE_MAX_US (5 * USEC_PER_SEC)
+#define DATABASE_PAUSE_MAX_US (2 * USEC_PER_SEC)
+#define OPERATOR              "ops" /* the broker user of people and tools */
 
 struct envelope {
     const char *event_id, *event_type, *type, *event_version, *source, *aggregate_id,
@@ -61,11 +79,12 @@ static const struct table inbox_table = TABLE("InboxRow", struct inbox_row, inbo
 enum { SQL_ENTER, SQL_PURGE };
 const struct pg_statement inbox_statements[] = {
     [SQL_ENTER] = {"inbox_enter",
-        "INSERT INTO inbox (event_id, type) SELECT * FROM unnest($1::uuid[], $2::text[]) "
-        "ON CONFLICT DO NOTHING RETURNING event_id",
+        "INSERT INTO inbox (event_id, type) SELECT id, type FROM unnest($1::uuid[], $2::text[]) "
+        "AS new (id, type) ORDER BY id ON CONFLICT DO NOTHING RETURNING event_id",
         &inbox_table},
     [SQL_PURGE] = {"inbox_purge",
-        "DELETE FROM inbox WHERE handled_at < now() - interval '30 days'"},
+        "DELETE FROM inbox WHERE event_id IN (SELECT event_id FROM inbox "
+        "WHERE handled_at < now() - interval '30 days' LIMIT " PURGE_LIMIT_TEXT ")"},
 };
 const size_t inbox_statements_count = ARRAY_SIZE(inbox_statements);
 
@@ -81,9 +100,11 @@ static struct metric lag_seconds = {.name = "souk_event_lag_seconds",
 struct incoming {
     struct bus_message *message;
     const struct consumer_row *row;
+    struct envelope envelope; /* type NULL: it could not be read */
     struct event event;
     struct work work;
     enum { INCOMING_GOOD, INCOMING_IGNORED, INCOMING_DEAD, INCOMING_RETRY, INCOMING_STUCK } fate;
+    bool duplicate; /* was handled before */
     const char *error_code;
     const char *error_text;
 };
@@ -123,26 +144,68 @@ static bool major_matches(const char *given, const char *known)
     return strncmp(given, known, n) == 0 && (given[n] == '.' || given[n] == 0);
 }
 
+/* Straight from a publisher, not put into the queue by ourselves or by ops. */
+static bool is_fresh(const struct bus_message *m)
+{
+    return m->exchange && strcmp(m->exchange, EVENT_EXCHANGE) == 0;
+}
+
+/* What an earlier copy says, if this is one. */
+static const char *earlier(const struct bus_message *m, const char *name, const char *otherwise)
+{
+    const struct bus_header *h = is_fresh(m) ? NULL : bus_header_get(m, name);
+    return h && h->text ? h->text : otherwise;
+}
+
+static const char *origin_user(const struct bus_message *m)
+{
+    if (is_fresh(m))
+        return m->user_id ? m->user_id : "unknown";
+    return earlier(m, "souk-origin-user", OPERATOR);
+}
+
+/* NULL when the event may come from where it came; else the name of who sent it. */
+static const char *wrong_sender(const struct bus_message *m, const struct event_kind *kind)
+{
+    const char *sender = m->user_id;
+    if (!is_fresh(m))
+        sender = origin_user(m);
+    else if (strcmp(bus_user(app()->bus), app()->service->name) != 0)
+        return NULL; /* this broker does not tell the services apart */
+    if (!sender)
+        return "an unnamed user";
+    return strcmp(sender, kind->publisher) == 0 || strcmp(sender, OPERATOR) == 0 ? NULL : sender;
+}
+
+static void describe_event(struct incoming *in)
+{
+    const struct bus_message *m = in->message;
+    const struct envelope *e = &in->envelope;
+    const struct bus_header *trace = bus_header_get(m, "traceparent");
+    bool sound = e->correlation_id && correlation_valid(span_of(e->correlation_id));
+    char *trace_parent = arena_alloc(fiber_arena(), TRACE_PARENT_SIZE);
+    trace_parent_make(span_of(trace ? trace->text : NULL), trace_parent);
+    in->event = (struct event){.id = e->event_id,
+        .type = e->type,
+        .version = e->event_version,
+        .source = e->source,
+        .aggregate_id = e->aggregate_id,
+        .correlation_id = sound ? e->correlation_id : e->event_id,
+        .timestamp_us = e->timestamp,
+        .redelivered = m->redelivered};
+    in->work = (struct work){
+        .correlation_id = in->event.correlation_id, .trace_parent = trace_parent, .event = true};
+}
+
 static void incoming_read(struct incoming *in)
 {
     struct arena *a = fiber_arena();
     struct json_errors errors = {0};
     struct envelope e;
-    const struct bus_message *m = in->message;
-    if (json_read(a, m->body, &envelope_table, JSON_LENIENT, &e, &errors) != 0)
+    if (json_read(a, in->message->body, &envelope_table, JSON_LENIENT, &e, &errors) != 0)
         return condemn(in, "unreadable_event", errors_text(&errors));
-    in->event = (struct event){.id = e.event_id,
-        .type = e.type,
-        .version = e.event_version,
-        .source = e.source,
-        .aggregate_id = e.aggregate_id,
-        .correlation_id = e.correlation_id,
-        .timestamp_us = e.timestamp,
-        .redelivered = m->redelivered};
-    const struct bus_header *trace = bus_header_get(m, "traceparent");
-    in->work = (struct work){.correlation_id = e.correlation_id,
-        .trace_parent = trace ? trace->text : NULL,
-        .event = true};
+    in->envelope = e;
+    describe_event(in);
     in->row = row_find(e.type);
     if (!in->row) {
         if (event_kind_find(e.type))
@@ -151,17 +214,17 @@ static void incoming_read(struct incoming *in)
             condemn(in, "unknown_event_type", arena_printf(a, "no event is called %s", e.type));
         return;
     }
-    if (!major_matches(e.event_version, in->row->kind->version))
+    const struct event_kind *kind = in->row->kind;
+    if (!major_matches(e.event_version, kind->version))
         return condemn(in, "unknown_event_version",
-            arena_printf(a, "%s %s, this consumer knows %s", e.type, e.event_version,
-                in->row->kind->version));
-    if (m->user_id && strcmp(m->user_id, in->row->kind->publisher) != 0 &&
-        !bus_header_get(m, "souk-origin-user"))
+            arena_printf(
+                a, "%s %s, this consumer knows %s", e.type, e.event_version, kind->version));
+    const char *sender = wrong_sender(in->message, kind);
+    if (sender)
         return condemn(in, "wrong_publisher",
-            arena_printf(a, "%s may be sent by %s, not by %s", e.type, in->row->kind->publisher,
-                m->user_id));
-    void *payload = arena_alloc(a, in->row->kind->payload->size);
-    if (json_read(a, e.payload, in->row->kind->payload, JSON_LENIENT, payload, &errors) != 0)
+            arena_printf(a, "%s may be sent by %s, not by %s", e.type, kind->publisher, sender));
+    void *payload = arena_alloc(a, kind->payload->size);
+    if (json_read(a, e.payload, kind->payload, JSON_LENIENT, payload, &errors) != 0)
         return condemn(in, "invalid_payload", errors_text(&errors));
     in->event.payload = payload;
 }
@@ -206,9 +269,13 @@ static size_t take_all_new(
     struct incoming *list, size_t count, struct pg_result *entered, struct incoming **fresh)
 {
     size_t n = 0;
-    for (size_t i = 0; i < count; i++)
-        if (list[i].fate == INCOMING_GOOD && take_new(entered, list[i].event.id))
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].fate != INCOMING_GOOD)
+            continue;
+        list[i].duplicate = !take_new(entered, list[i].event.id);
+        if (!list[i].duplicate)
             fresh[n++] = &list[i];
+    }
     return n;
 }
 
@@ -243,27 +310,41 @@ static int handle_all(struct incoming *list, size_t count)
     return 0;
 }
 
-/* Our own database is not the event's fault. */
-static bool database_away(int r)
+/* Errors that a database which is away, overloaded or just changing makes, but a slow or clumsy
+ * handler as well. */
+static bool worth_another_try(int r)
 {
-    return r == ERR_UNAVAILABLE || r == ERR_UNKNOWN || r == ERR_BUSY || r == ERR_TIMEOUT;
+    return r == ERR_UNAVAILABLE || r == ERR_UNKNOWN || r == ERR_BUSY || r == ERR_TIMEOUT ||
+           r == ERR_RETRY;
+}
+
+static bool database_answers(void)
+{
+    return pg_pool_check(app()->pg, clock_mono_us() + DATABASE_ANSWER_US) == 0;
 }
 
 /* Waits for the database as long as it takes; false when the process is told to stop. */
 static bool handle_patiently(struct incoming *list, size_t count, int *ret_r)
 {
-    for (int64_t pause_us = DATABASE_PAUSE_US;; pause_us *= 2) {
+    int64_t pause_us = DATABASE_PAUSE_US;
+    for (unsigned attempts = 0;;) {
         error_clear();
         *ret_r = handle_all(list, count);
-        if (!database_away(*ret_r))
+        if (!worth_another_try(*ret_r))
             return true;
+        if (*ret_r == ERR_RETRY || database_answers()) {
+            bool alone_next = count > 1 && *ret_r != ERR_RETRY;
+            if (alone_next || ++attempts == ATTEMPTS)
+                return true;
+            (void)fiber_sleep(ATTEMPT_PAUSE_US << attempts);
+            continue;
+        }
         if (app()->draining || fiber_cancelled())
             return false;
         log_warn(
             "events wait for the database", LF_I64("count", count), LF_TEXT("trace", error_text()));
-        if (pause_us > DATABASE_PAUSE_MAX_US)
-            pause_us = DATABASE_PAUSE_MAX_US;
         (void)fiber_sleep(pause_us);
+        pause_us = pause_us * 2 > DATABASE_PAUSE_MAX_US ? DATABASE_PAUSE_MAX_US : pause_us * 2;
     }
 }
 
@@ -273,7 +354,9 @@ static void judge(struct incoming *in, int r)
         return;
     if (r > 0) {
         const struct outcome_row *row = outcome_find(r);
-        condemn(in, row ? row->code : "refused", row ? row->title : "refused by a constraint");
+        const char *refusal =
+            arena_printf(fiber_arena(), "refused by the constraint %s", pg_constraint());
+        condemn(in, row ? row->code : "refused", row ? row->title : refusal);
         return;
     }
     in->fate = INCOMING_RETRY;
@@ -281,31 +364,32 @@ static void judge(struct incoming *in, int r)
     in->error_text = arena_strdup(fiber_arena(), error_text());
 }
 
+static void handle_alone(struct incoming *in)
+{
+    int r;
+    if (handle_patiently(in, 1, &r))
+        judge(in, r);
+    else
+        in->fate = INCOMING_STUCK;
+}
+
 static void handle_batch(struct incoming *list, size_t count)
 {
     size_t good = 0;
+    int r = 0;
     for (size_t i = 0; i < count; i++)
         good += list[i].fate == INCOMING_GOOD;
-    int r = 0;
-    if (good == 0)
+    bool patient = good < 2 || handle_patiently(list, count, &r);
+    if (good > 1 && patient && r == 0)
         return;
-    if (!handle_patiently(list, count, &r)) {
-        for (size_t i = 0; i < count; i++)
+    if (good > 1)
+        log_debug("batch falls back to one by one", LF_I64("count", good),
+            LF_TEXT("trace", error_text()));
+    for (size_t i = 0; i < count; i++)
+        if (list[i].fate == INCOMING_GOOD && patient)
+            handle_alone(&list[i]);
+        else if (list[i].fate == INCOMING_GOOD)
             list[i].fate = INCOMING_STUCK;
-        return;
-    }
-    if (r == 0)
-        return;
-    log_debug(
-        "batch falls back to one by one", LF_I64("count", good), LF_TEXT("trace", error_text()));
-    for (size_t i = 0; i < count; i++) {
-        if (list[i].fate != INCOMING_GOOD)
-            continue;
-        if (handle_patiently(&list[i], 1, &r))
-            judge(&list[i], r);
-        else
-            list[i].fate = INCOMING_STUCK;
-    }
 }
 
 /* ---- copies to the tiers and to the dead letters ---- */
@@ -313,7 +397,7 @@ static void handle_batch(struct incoming *list, size_t count)
 static int64_t attempts_of(const struct bus_message *m)
 {
     const struct bus_header *h = bus_header_get(m, "souk-attempts");
-    return h && !h->text && h->value >= 0 ? h->value : 0;
+    return h && !is_fresh(m) && !h->text && h->value >= 0 ? h->value : 0;
 }
 
 static void put_header(struct bus_message *m, const char *name, const char *text)
@@ -329,11 +413,56 @@ static const char *time_text(int64_t wall_us)
     return text;
 }
 
-static const char *origin_header(
-    const struct bus_message *m, const char *name, const char *otherwise)
+/* At most `limit` bytes, not ending inside a character. */
+static const char *cut_text(const char *text, size_t limit)
 {
-    const struct bus_header *h = bus_header_get(m, name);
-    return h && h->text ? h->text : otherwise;
+    size_t n = strnlen(text ? text : "", limit + 1);
+    if (n > limit)
+        for (n = limit; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80;)
+            n--;
+    return arena_strndup(fiber_arena(), text ? text : "", n);
+}
+
+static bool has_secrets(const struct table *t)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (t->fields[i].secret || (t->fields[i].sub && has_secrets(t->fields[i].sub)))
+            return true;
+    return false;
+}
+
+static struct span masked_body(const struct envelope *e, const struct table *payload)
+{
+    struct arena *a = fiber_arena();
+    struct json_errors errors;
+    struct buf out = {0};
+    struct json_writer w = json_writer_on(&out), inner;
+    struct envelope masked = *e;
+    void *value = arena_alloc(a, payload->size);
+    if (json_read(a, e->payload, payload, JSON_LENIENT, value, &errors) == 0) {
+        inner = json_writer_on(&out);
+        json_struct_masked(&inner, payload, value);
+    } else {
+        buf_put_text(&out, "\"*** (unreadable, and it may hold secrets)\"");
+    }
+    masked.payload = span_make(arena_strndup(a, out.ptr, out.len), out.len);
+    buf_reset(&out);
+    json_struct(&w, &envelope_table, &masked);
+    struct span body = span_make(arena_strndup(a, out.ptr, out.len), out.len);
+    buf_deinit(&out);
+    return body;
+}
+
+/* The body for a dead letter. When the envelope can't be read, the message's own type must tell
+ * whether there may be secrets in it. */
+static struct span dead_body(const struct incoming *in)
+{
+    const char *type = in->envelope.type ? in->envelope.type : in->message->type;
+    const struct event_kind *kind = in->row ? in->row->kind : type ? event_kind_find(type) : NULL;
+    if (!kind || !has_secrets(kind->payload))
+        return in->message->body;
+    return in->envelope.type ? masked_body(&in->envelope, kind->payload)
+                             : SPAN("\"*** (unreadable, and it may hold secrets)\"");
 }
 
 /* The copy's own headers are the ops interface in the RabbitMQ page. */
@@ -349,49 +478,64 @@ static struct bus_message copy_of(struct incoming *in, bool dead, int64_t attemp
                           : arena_printf(fiber_arena(), "%s.%lld", queue, (long long)attempts);
     to.user_id = NULL;
     to.headers_count = 0;
+    if (dead)
+        to.body = dead_body(in);
     put_header(&to, "souk-error-code", in->error_code);
-    put_header(&to, "souk-error",
-        arena_printf(
-            fiber_arena(), "%.*s", ERROR_TEXT_LIMIT, in->error_text ? in->error_text : ""));
+    put_header(&to, "souk-error", cut_text(in->error_text, ERROR_TEXT_LIMIT));
     put_header(&to, "souk-consumer", app()->service->name);
     put_header(&to, "souk-host", host);
-    put_header(&to, "souk-first-failed-at", origin_header(from, "souk-first-failed-at", now));
+    put_header(&to, "souk-first-failed-at", earlier(from, "souk-first-failed-at", now));
     put_header(&to, "souk-last-failed-at", now);
     put_header(&to, "souk-origin-queue", queue);
-    put_header(&to, "souk-origin-key", origin_header(from, "souk-origin-key", from->routing_key));
-    /* Always there: the copy is ours, and must not be taken for an event that we invented. */
-    put_header(&to, "souk-origin-user",
-        origin_header(from, "souk-origin-user", from->user_id ? from->user_id : "unknown"));
-    put_header(&to, "traceparent", origin_header(from, "traceparent", NULL));
+    put_header(&to, "souk-origin-key", earlier(from, "souk-origin-key", from->routing_key));
+    put_header(&to, "souk-origin-user", origin_user(from));
+    put_header(&to, "traceparent", in->work.trace_parent);
     to.headers[to.headers_count++] =
         (struct bus_header){.name = "souk-attempts", .value = attempts};
     return to;
 }
 
-/* Sends one copy; on success the original may be acked. */
-static int send_copy(struct incoming *in)
+static void tell_copied(const struct incoming *in, bool dead, int64_t attempts)
 {
-    int64_t attempts = attempts_of(in->message);
-    bool dead = in->fate == INCOMING_DEAD || attempts >= RETRY_TIERS;
-    struct bus_message copy = copy_of(in, dead, dead ? attempts : attempts + 1);
-    int result = ERR_UNKNOWN;
-    int r = bus_publish(app()->bus, &copy, 1, &result, clock_mono_us() + COPY_TIME_US);
-    if (r != 0 || result != 0)
-        return ERR(ERR_UNAVAILABLE);
     const char *type = in->event.type ? in->event.type : "unreadable";
     metric_add(&handled_total, 1, in->row ? type : "unknown", dead ? "dead_letter" : "retry");
     log_warn(dead ? "event goes to the dead letters" : "event will be retried",
         LF_TEXT("type", type), LF_TEXT("eventId", in->event.id), LF_TEXT("code", in->error_code),
         LF_TEXT("error", in->error_text), LF_I64("attempts", attempts));
-    return 0;
+}
+
+/* Sends one copy; on success the original may be acked. An original that could not be copied goes
+ * back into the queue, which costs it one of its deliveries: so not at the first difficulty. */
+static int send_copy(struct incoming *in)
+{
+    int64_t attempts = attempts_of(in->message);
+    bool dead = in->fate == INCOMING_DEAD || attempts >= RETRY_TIERS;
+    struct bus_message copy = copy_of(in, dead, dead ? attempts : attempts + 1);
+    for (int i = 0; i < COPY_ATTEMPTS && !(i > 0 && app()->draining); i++) {
+        int result = ERR_UNKNOWN;
+        int r = bus_publish(app()->bus, &copy, 1, &result, clock_mono_us() + COPY_TIME_US);
+        if (r == 0 && result == 0)
+            return tell_copied(in, dead, attempts), 0;
+        log_error("an event's copy was not taken", LF_TEXT("eventId", in->event.id),
+            LF_TEXT("key", copy.routing_key),
+            LF_TEXT("why", result == BUS_RETURNED ? "no queue is bound: check the topology"
+                           : result == BUS_NACKED ? "the broker refused it"
+                                                  : error_name(result)));
+        error_clear();
+        (void)fiber_sleep(COPY_PAUSE_US << i);
+    }
+    return ERR(ERR_UNAVAILABLE);
 }
 
 /* ---- the batch ---- */
 
 static void count_handled(const struct incoming *in)
 {
-    bool good = in->fate == INCOMING_GOOD;
-    metric_add(&handled_total, 1, in->event.type, good ? "handled" : "ignored");
+    bool good = in->fate == INCOMING_GOOD && !in->duplicate;
+    metric_add(&handled_total, 1, in->event.type,
+        good            ? "handled"
+        : in->duplicate ? "duplicate"
+                        : "ignored");
     if (good)
         metric_observe_us(&lag_seconds, clock_wall_us() - in->event.timestamp_us, in->event.type);
 }
@@ -426,13 +570,17 @@ static void on_batch(void *ctx, struct bus_message *const *deliveries, size_t co
     }
     handle_batch(list, count);
     settle(list, count);
-    outbox_nudge();
+    for (size_t i = 0; i < count; i++)
+        if (list[i].work.added) {
+            outbox_wake();
+            break;
+        }
     periodics_nudge_late();
 }
 
 static int inbox_purge(void)
 {
-    return pg_query(app()->pg, &inbox_statements[SQL_PURGE], PG_NO_ARGS, NULL);
+    return purge(&inbox_statements[SQL_PURGE]);
 }
 
 int inbox_start(void)

@@ -128,6 +128,11 @@ void bus_free(struct bus *b)
         bus_destroy(b);
 }
 
+const char *bus_user(const struct bus *b)
+{
+    return worker_user(b->worker);
+}
+
 struct bus_state bus_state(const struct bus *b)
 {
     struct mailbox *box = b->box;

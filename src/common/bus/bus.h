@@ -46,6 +46,9 @@ struct bus *bus_new(struct loop *l, const struct bus_config *config);
  * is just being looked up). No fiber may be in bus_publish and no batch may run any more. */
 void bus_free(struct bus *b);
 
+/* The broker's name for us: the url's user. */
+const char *bus_user(const struct bus *b);
+
 struct bus_state {
     bool publish_connected, consume_connected;
     bool blocked;               /* connection.blocked from the broker */
