@@ -1,16 +1,21 @@
 /* The transactional outbox. An event is a row in the same transaction as the change it tells of.
  * The relay takes a window of unpublished rows in order, publishes them with confirms, then marks
- * them; a crash in between publishes again, which every inbox absorbs.
+ * those that were confirmed; a crash in between publishes again, which every inbox absorbs.
  *
  * One relay at a time per database: the claim takes a transaction-scoped advisory lock, so several
  * processes of a service may run and the events of one aggregate still leave in order (its rows are
- * serialised by the lock on the aggregate itself, and their sequence numbers with them). When a
- * message in the window isn't confirmed, only what came before it is marked: later ones are sent
- * again behind it. */
+ * serialised by the lock on the aggregate itself, and their sequence numbers with them). A message
+ * that isn't confirmed stays and comes first in the next window. What was confirmed behind it is
+ * marked all the same: it is out, and sending it again would only make a duplicate.
+ *
+ * The lock is held while the broker works, so the relay does not even begin while the publishing
+ * connection is down or blocked; PUBLISH_TIME_US stays below the server's patience with idle
+ * transactions. */
 
 #include "common/app/outbox.h"
 
 #include "common/app/metrics.h"
+#include "common/app/periodic.h"
 #include "common/app/service.h"
 #include "common/app/work.h"
 #include "common/base/uuid.h"
@@ -21,7 +26,7 @@
 #define RELAY_POLL_US    (500 * USEC_PER_MS)
 #define PUBLISH_TIME_US  (4 * USEC_PER_SEC)
 #define RETRY_FLOOR_US   (100 * USEC_PER_MS)
-#define RETRY_CEILING_US (5 * USEC_PER_SEC)
+#define RETRY_CEILING_US (1 * USEC_PER_SEC)
 
 struct outbox_row {
     int64_t seq;
@@ -68,7 +73,8 @@ const struct pg_statement outbox_statements[] = {
         "FROM outbox WHERE published_at IS NULL",
         &lag_table},
     [SQL_PURGE] = {"outbox_purge",
-        "DELETE FROM outbox WHERE published_at < now() - interval '7 days'"},
+        "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE published_at < now() - "
+        "interval '7 days' ORDER BY seq LIMIT " PURGE_LIMIT_TEXT ")"},
 };
 const size_t outbox_statements_count = ARRAY_SIZE(outbox_statements);
 
@@ -84,7 +90,7 @@ static struct metric age_gauge = {.name = "souk_outbox_oldest_seconds",
     .kind = METRIC_GAUGE};
 
 static struct fiber_signal wake;
-static bool added; /* since the last nudge, by this process */
+static struct fiber *relay;
 static bool nudged;
 
 /* ---- adding ---- */
@@ -114,24 +120,32 @@ int outbox_add(
     const char *correlation_id = correlation_current();
     const struct work *work = work_current();
     struct buf body = {0};
+    int r = ERR_INVALID;
     uuid_make(event_id);
     write_envelope(&body, kind, event_id, aggregate_id, correlation_id, payload);
-    int r = pg_queue(tx, &outbox_statements[SQL_INSERT],
-        PG_ARGS(PG_TEXT(event_id), PG_TEXT(kind->type), PG_TEXT(aggregate_id),
-            PG_TEXT(correlation_id), PG_TEXT(work ? work->trace_parent : NULL),
-            PG_SPAN(buf_span(&body))));
+    if (body.len <= BUS_BODY_LIMIT)
+        r = pg_queue(tx, &outbox_statements[SQL_INSERT],
+            PG_ARGS(PG_TEXT(event_id), PG_TEXT(kind->type), PG_TEXT(aggregate_id),
+                PG_TEXT(correlation_id), PG_TEXT(work ? work->trace_parent : NULL),
+                PG_SPAN(buf_span(&body))));
+    else /* it could never be published and would stay in the relay's way */
+        error_note("%s of %zu bytes is too big for the broker", kind->type, body.len);
     buf_deinit(&body);
-    added = true;
+    work_adds_event();
     return r < 0 ? ERR(r) : r;
 }
 
-void outbox_nudge(void)
+void outbox_wake(void)
 {
-    if (!added)
-        return;
-    added = false;
     nudged = true;
     fiber_signal_all(&wake);
+}
+
+/* What the running work added is committed by now; what others added may not be. */
+void outbox_nudge(void)
+{
+    if (!work_current() || work_take_added())
+        outbox_wake();
 }
 
 /* ---- relaying ---- */
@@ -160,17 +174,16 @@ static void message_of(const struct outbox_row *row, struct bus_message *m)
         (struct bus_header){.name = "cloudEvents_source", .text = app()->service->name};
 }
 
-/* "{1,2,3}" of the rows before the first that is not confirmed; NULL when there is none. */
+/* "{1,2,3}" of the confirmed rows. */
 static const char *confirmed_seqs(
     const struct pg_result *rows, const int *results, size_t *ret_count)
 {
     struct buf list = {0};
     size_t n = 0;
-    for (; n < rows->rows.len && results[n] == 0; n++) {
-        const struct outbox_row *row = PG_ROW(*rows, struct outbox_row, n);
-        buf_printf(&list, "%c%lld", n ? ',' : '{', (long long)row->seq);
-        metric_add(&published, 1, row->type);
-    }
+    for (size_t i = 0; i < rows->rows.len; i++)
+        if (results[i] == 0)
+            buf_printf(&list, "%c%lld", n++ ? ',' : '{',
+                (long long)PG_ROW(*rows, struct outbox_row, i)->seq);
     buf_put_char(&list, '}');
     const char *text = arena_strndup(fiber_arena(), list.ptr, list.len);
     buf_deinit(&list);
@@ -178,8 +191,26 @@ static const char *confirmed_seqs(
     return text;
 }
 
-static void log_first_failure(const struct pg_result *rows, const int *results, size_t at)
+static int mark(struct pg_tx *tx, const struct pg_result *rows, const int *results, size_t *ret_n)
 {
+    size_t n;
+    const char *seqs = confirmed_seqs(rows, results, &n);
+    if (n) {
+        TRY(pg_queue(tx, &outbox_statements[SQL_MARK], PG_ARGS(PG_TEXT(seqs))));
+        TRY(pg_commit(tx));
+    }
+    for (size_t i = 0; i < rows->rows.len; i++)
+        if (results[i] == 0)
+            metric_add(&published, 1, PG_ROW(*rows, struct outbox_row, i)->type);
+    *ret_n = n;
+    return 0;
+}
+
+static void log_first_failure(const struct pg_result *rows, const int *results)
+{
+    size_t at = 0;
+    while (results[at] == 0)
+        at++;
     const struct outbox_row *row = PG_ROW(*rows, struct outbox_row, at);
     const char *why = results[at] == BUS_RETURNED ? "no queue is bound: check the topology"
                       : results[at] == BUS_NACKED ? "the broker refused it"
@@ -189,18 +220,26 @@ static void log_first_failure(const struct pg_result *rows, const int *results, 
         LF_TEXT("type", row->type), LF_TEXT("why", why));
 }
 
-/* One window: 0 with the number of rows marked. */
+static bool broker_listens(void)
+{
+    struct bus_state s = bus_state(app()->bus);
+    return s.publish_connected && !s.blocked;
+}
+
+/* One window: 0 with the number of rows marked; negative when some or all are still to be sent. */
 static int relay_window(size_t *ret_marked)
 {
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
     struct pg_result rows;
     *ret_marked = 0;
+    if (!broker_listens())
+        return ERR(ERR_UNAVAILABLE);
     TRY(pg_begin(app()->pg, &tx));
     TRY(pg_run(tx, &outbox_statements[SQL_CLAIM], PG_NO_ARGS, &rows));
     if (rows.rows.len == 0)
         return 0;
     struct arena *a = fiber_arena();
-    size_t count = rows.rows.len, marked;
+    size_t count = rows.rows.len;
     struct bus_message *messages = arena_array(a, count, sizeof(*messages));
     int *results = arena_array(a, count, sizeof(*results));
     for (size_t i = 0; i < count; i++) {
@@ -210,25 +249,23 @@ static int relay_window(size_t *ret_marked)
     FAULT("relay_before_publish");
     int r = bus_publish(app()->bus, messages, count, results, clock_mono_us() + PUBLISH_TIME_US);
     FAULT("relay_before_mark");
-    const char *seqs = confirmed_seqs(&rows, results, &marked);
-    if (marked) {
-        TRY(pg_queue(tx, &outbox_statements[SQL_MARK], PG_ARGS(PG_TEXT(seqs))));
-        TRY(pg_commit(tx));
-    }
-    *ret_marked = marked;
-    if (marked == count)
+    TRY(mark(tx, &rows, results, ret_marked));
+    if (*ret_marked == count)
         return 0;
-    log_first_failure(&rows, results, marked);
-    return r < 0 ? ERR(r) : ERR(ERR_UNAVAILABLE);
+    log_first_failure(&rows, results);
+    return ERR(r < 0 ? r : ERR_UNAVAILABLE);
 }
 
-static int relay_all(void)
+/* Window after window until nothing is left, or until a window was not confirmed as a whole. */
+static int relay_all(bool *ret_progress)
 {
     size_t marked;
+    *ret_progress = false;
     do {
         nudged = false;
         int r = relay_window(&marked);
         arena_reset(fiber_arena());
+        *ret_progress = *ret_progress || marked > 0;
         if (r != 0)
             return r;
     } while (marked > 0 || nudged);
@@ -238,13 +275,14 @@ static int relay_all(void)
 static void relay_run(void *arg)
 {
     int64_t pause_us = RETRY_FLOOR_US;
+    bool progress;
     while (!app()->draining && !fiber_cancelled()) {
-        int r = relay_all();
-        if (r == 0) {
+        int r = relay_all(&progress);
+        if (r == 0 || progress)
             pause_us = RETRY_FLOOR_US;
-            if (!nudged)
-                (void)fiber_signal_wait(&wake, "outbox nudge", clock_mono_us() + RELAY_POLL_US);
-        } else {
+        if (r == 0 && !nudged) {
+            (void)fiber_signal_wait(&wake, "outbox nudge", clock_mono_us() + RELAY_POLL_US);
+        } else if (r != 0) {
             log_debug("relay pauses", LF_TEXT("error", error_name(r)), LF_MS("pauseMs", pause_us));
             (void)fiber_sleep(pause_us);
             pause_us = pause_us * 2 > RETRY_CEILING_US ? RETRY_CEILING_US : pause_us * 2;
@@ -253,12 +291,19 @@ static void relay_run(void *arg)
     }
 }
 
-int outbox_flush(int64_t deadline_us)
+int outbox_stop(int64_t deadline_us)
 {
+    bool progress;
+    outbox_wake();
+    if (relay)
+        TRY(fiber_join(relay, deadline_us));
+    relay = NULL;
     int64_t outer = fiber_deadline_push(deadline_us);
-    int r = relay_all();
+    int r = relay_all(&progress);
     fiber_deadline_pop(outer);
-    return r;
+    if (r != 0)
+        log_warn("events wait for the next start", LF_TEXT("error", error_name(r)));
+    return 0;
 }
 
 /* ---- gauges and age ---- */
@@ -275,12 +320,12 @@ static int outbox_look(void)
 
 static int outbox_purge(void)
 {
-    return pg_query(app()->pg, &outbox_statements[SQL_PURGE], PG_NO_ARGS, NULL);
+    return purge(&outbox_statements[SQL_PURGE]);
 }
 
 int outbox_start(void)
 {
-    TRY(fiber_spawn(app()->loop, "outbox relay", relay_run, NULL, NULL));
+    TRY(fiber_spawn(app()->loop, "outbox relay", relay_run, NULL, &relay));
     TRY(app_every("outbox gauges", 5 * USEC_PER_SEC, outbox_look));
     TRY(app_every("outbox purge", 3600 * USEC_PER_SEC, outbox_purge));
     return 0;

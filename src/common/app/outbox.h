@@ -8,8 +8,11 @@
 
 /* Starts the relay's fiber; it looks at every nudge and at least every 500 ms. */
 int outbox_start(void);
-/* Publishes what is pending once more; for draining. */
-int outbox_flush(int64_t deadline_us) PARKS;
+/* For draining, with app()->draining set: ends the relay and publishes what is pending once more.
+ * 0, also when the broker or the database is away; ERR_TIMEOUT: the relay is still running. */
+int outbox_stop(int64_t deadline_us) PARKS;
+/* The relay looks now, whoever asks. */
+void outbox_wake(void);
 
 extern const struct pg_statement outbox_statements[];
 extern const size_t outbox_statements_count;

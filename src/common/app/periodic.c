@@ -102,3 +102,12 @@ void periodics_wake(void)
     for (size_t i = 0; i < periodics_count; i++)
         fiber_signal_all(&periodics[i].wake);
 }
+
+int purge(const struct pg_statement *delete_some)
+{
+    struct pg_result result;
+    do
+        TRY(pg_query(app()->pg, delete_some, PG_NO_ARGS, &result));
+    while (result.affected >= PURGE_LIMIT && !app()->draining);
+    return 0;
+}

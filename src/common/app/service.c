@@ -43,6 +43,7 @@ static struct app the_app;
 static struct http_server *server;
 static enum mode mode;
 static int exit_code;
+static bool bus_in_use; /* somebody may be publishing or handling a batch */
 
 struct app *app(void)
 {
@@ -160,6 +161,9 @@ static bool make_parts(void)
         }
         the_app.bus = bus_new(the_app.loop,
             &(struct bus_config){.url = config_text("AMQP_URL"), .name = connection_name});
+        if (!the_app.bus)
+            fprintf(stderr, "AMQP_URL: must be amqp://user:password@host:port/vhost\n");
+        return the_app.bus != NULL;
     }
     return true;
 }
@@ -290,6 +294,7 @@ static void on_refused(void *ctx, int status)
 static int start_serving(void)
 {
     const struct service *s = the_app.service;
+    bus_in_use = true;
     TRY(wait_for_database());
     TRY(check_migrations());
     if (s->publishes_count)
@@ -319,12 +324,12 @@ static void drain(void *arg)
     log_info("draining");
     if (server)
         (void)http_server_drain(server, deadline_us);
-    if (the_app.service->queue)
-        (void)inbox_stop(deadline_us);
+    bool quiet = !the_app.service->queue || inbox_stop(deadline_us) == 0;
     periodics_wake();
     if (the_app.service->publishes_count)
-        (void)outbox_flush(deadline_us);
-    log_info("drained");
+        quiet = outbox_stop(deadline_us) == 0 && quiet;
+    bus_in_use = !quiet;
+    log_info("drained", LF_BOOL("complete", quiet));
     loop_stop(the_app.loop);
 }
 
@@ -391,8 +396,10 @@ int service_main(const struct service *s, int argc, char **argv)
         return 1;
     loop_run(the_app.loop, false);
     /* Parked fibers hold nothing but memory now; the process ends and the servers roll back what is
-     * open. */
-    if (the_app.bus)
-        bus_free(the_app.bus);
+     * open. A bus in use can't be freed: its thread just ends with the process. */
+    fflush(stdout);
+    if (bus_in_use)
+        _exit(exit_code);
+    bus_free(the_app.bus);
     return exit_code;
 }
