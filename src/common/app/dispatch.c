@@ -13,6 +13,8 @@
 
 #include <stdio.h>
 
+#define STATUS_CLIENT_LEFT 499 /* in metrics and logs only: nobody reads the answer */
+
 static struct metric requests = {.name = "http_server_request_duration_seconds",
     .help = "Time from the last byte of a request to its answer.",
     .kind = METRIC_HISTOGRAM,
@@ -109,7 +111,8 @@ static int read_caller(struct request *req)
 {
     struct span header = request_header(req, "Authorization");
     unsigned roles = req->route->roles;
-    if (!header.ptr || !span_starts(header, SPAN("Bearer ")))
+    bool bearer = header.len > 7 && span_equal_nocase(span_make(header.ptr, 7), SPAN("Bearer "));
+    if (!bearer)
         return roles == ROLE_ANYONE ? 0
                                     : refuse(req, OUTCOME_UNAUTHENTICATED,
                                           "Send Authorization: Bearer with an access token");
@@ -154,7 +157,7 @@ static int read_body(struct request *req)
 
 /* ---- answers for what did not work ---- */
 
-static int outcome_of_error(struct request *req, int r)
+static int outcome_of_error(int r)
 {
     switch (r) {
     case ERR_UNAVAILABLE:
@@ -163,29 +166,58 @@ static int outcome_of_error(struct request *req, int r)
     case ERR_UNKNOWN:
     case ERR_RETRY:
     case ERR_CANCELED:
-        refuse_retry_after(req, 1);
         return OUTCOME_UNAVAILABLE;
     default:
         return OUTCOME_INTERNAL;
     }
 }
 
-static void answer_problem(struct request *req, int r)
+/* A negative code as an outcome, told to the log. A client that left is nobody's failure. */
+static int unplanned(struct request *req, int r)
 {
-    bool unplanned = r < 0;
-    if (unplanned) {
+    if (r == ERR_CANCELED && fiber_cancelled())
+        log_info("client left", LF_TEXT("trace", error_text()));
+    else
         log_error(
             "request failed", LF_TEXT("error", error_name(r)), LF_TEXT("trace", error_text()));
-        r = outcome_of_error(req, r);
-        req->detail = r == OUTCOME_UNAVAILABLE ? "Try again in a moment" : NULL;
-    }
+    int outcome = outcome_of_error(r);
+    req->detail = outcome == OUTCOME_UNAVAILABLE ? "Try again in a moment" : NULL;
+    return outcome;
+}
+
+static void header_remove(struct http_headers *h, const char *name)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < h->count; i++)
+        if (!span_equal_nocase(h->at[i].name, span_of(name)))
+            h->at[kept++] = h->at[i];
+    h->count = kept;
+}
+
+static bool wants_retry_after(const struct request *req, int status)
+{
+    return (status == 503 || status == 429) &&
+           !http_header_get(&req->response->headers, "Retry-After").ptr;
+}
+
+static void answer_problem(struct request *req, int r)
+{
+    if (r < 0)
+        r = unplanned(req, r);
     const struct outcome_row *row = outcome_find(r);
     if (!row) {
         log_error("handler returned an outcome that is in no table", LF_I64("outcome", r));
         row = outcome_find(OUTCOME_INTERNAL);
+        req->detail = NULL;
+    }
+    if (req->replied) { /* and then the commit failed */
+        header_remove(&req->response->headers, "Location");
+        header_remove(&req->response->headers, "ETag");
     }
     if (row->status == 401)
         reply_header(req, "WWW-Authenticate", "Bearer");
+    if (wants_retry_after(req, row->status))
+        refuse_retry_after(req, 1);
     req->response->status = row->status;
     req->response->content_type = PROBLEM_CONTENT_TYPE;
     buf_reset(&req->response->body);
@@ -200,15 +232,23 @@ static void answer_problem(struct request *req, int r)
 
 /* ---- the way through ---- */
 
+/* 5xx, refused fields and "not now" are tried again with the same key; everything else is the
+ * answer to it. */
+static bool answer_is_final(int status)
+{
+    return status < 500 && status != 400 && status != 401 && status != 422 && status != 429;
+}
+
 static int run_handler(struct request *req)
 {
     int r = req->route->handle(req);
     if (r == 0 && !req->replied)
         reply_empty(req, 204);
-    if (r != 0)
+    if (r != 0) {
+        req->answer_stored = false; /* not in a transaction that came to nothing */
         answer_problem(req, r);
-    int status = req->response->status;
-    idempotency_finish(req, status < 500 && status != 400 && status != 422);
+    }
+    idempotency_finish(req, answer_is_final(req->response->status));
     if (req->http->method != HTTP_GET)
         outbox_nudge();
     return 0;
@@ -259,15 +299,16 @@ static void finish_headers(struct request *req)
 static void observe(struct request *req)
 {
     int64_t took_us = clock_mono_us() - req->http->received_us;
-    char status[16];
-    snprintf(status, sizeof(status), "%d", req->response->status);
+    char text[16];
+    int status = fiber_cancelled() ? STATUS_CLIENT_LEFT : req->response->status;
+    snprintf(text, sizeof(text), "%d", status);
     const char *path = req->route ? req->route->path : "none";
     const char *method = http_method_name(req->http->method);
-    metric_observe_us(&requests, took_us, path, method, status);
+    metric_observe_us(&requests, took_us, path, method, text);
     bool quiet = req->route >= builtin_routes && req->route < builtin_routes + builtin_routes_count;
     if (!quiet)
         log_info("request", LF_TEXT("method", method), LF_TEXT("route", path),
-            LF_I64("status", req->response->status), LF_MS("durMs", took_us),
+            LF_I64("status", status), LF_MS("durMs", took_us),
             LF_TEXT("user", req->caller.user_id ? req->caller.user_id : req->caller.service));
 }
 

@@ -1,11 +1,14 @@
 /* One row a key. It is claimed by its own commit before the handler runs (status NULL), completed
  * in the handler's transaction (reply_stored) or right after it, and deleted when the answer must
- * not be kept (5xx, validation). A claim whose process died is taken over after CLAIM_S; the
- * effects behind it are idempotent by their own keys, so a second run finds what the first one did.
- */
+ * not be kept (5xx, validation). A claim whose process died is taken over after 60 s; the effects
+ * behind it are idempotent by their own keys, so a second run finds what the first one did.
+ *
+ * A claim is known by its moment (claimed_at): whoever was slower than the take-over can neither
+ * overwrite nor free what is another's by then. */
 
 #include "common/app/idempotency.h"
 
+#include "common/app/periodic.h"
 #include "common/app/route.h"
 #include "common/app/service.h"
 #include "common/base/crypto.h"
@@ -25,28 +28,39 @@ static const struct field kept_answer_fields[] = {
 static const struct table kept_answer_table =
     TABLE("KeptAnswer", struct kept_answer, kept_answer_fields);
 
+struct claim {
+    const char *moment;
+};
+static const struct field claim_fields[] = {FIELD_TEXT(struct claim, moment, "moment")};
+static const struct table claim_table = TABLE("IdempotencyClaim", struct claim, claim_fields);
+
 enum { SQL_CLAIM, SQL_GET, SQL_STORE, SQL_RELEASE, SQL_PURGE };
 
 const struct pg_statement idempotency_statements[] = {
     [SQL_CLAIM] = {"idempotency_claim",
-        "INSERT INTO idempotency_keys AS k (caller, route, key, fingerprint) VALUES ($1, $2, $3, "
-        "$4) "
-        "ON CONFLICT (caller, route, key) DO UPDATE SET claimed_at = now(), fingerprint = $4, "
-        "status = NULL, created_at = now() "
-        "WHERE (k.status IS NULL AND k.fingerprint = $4 AND k.claimed_at < now() - interval '60 "
-        "s') "
-        "OR k.created_at < now() - interval '24 h'"},
+        "INSERT INTO idempotency_keys AS k (caller, route, key, fingerprint, claimed_at) "
+        "VALUES ($1, $2, $3, $4, clock_timestamp()) "
+        "ON CONFLICT (caller, route, key) DO UPDATE SET claimed_at = excluded.claimed_at, "
+        "created_at = now(), fingerprint = $4, status = NULL, content_type = NULL, "
+        "location = NULL, body = NULL "
+        "WHERE (k.status IS NULL AND k.fingerprint = $4 "
+        "AND k.claimed_at < now() - interval '60 s') "
+        "OR k.created_at < now() - interval '24 h' "
+        "RETURNING claimed_at::text",
+        &claim_table},
     [SQL_GET] = {"idempotency_get",
         "SELECT fingerprint, coalesce(status, 0), content_type, location, body "
         "FROM idempotency_keys WHERE caller = $1 AND route = $2 AND key = $3",
         &kept_answer_table},
     [SQL_STORE] = {"idempotency_store",
-        "UPDATE idempotency_keys SET status = $4, content_type = $5, location = $6, body = $7 "
-        "WHERE caller = $1 AND route = $2 AND key = $3"},
-    [SQL_RELEASE] = {"idempotency_release", "DELETE FROM idempotency_keys WHERE caller = $1 AND "
-                                            "route = $2 AND key = $3 AND status IS NULL"},
+        "UPDATE idempotency_keys SET status = $5, content_type = $6, location = $7, body = $8 "
+        "WHERE caller = $1 AND route = $2 AND key = $3 AND claimed_at = $4 AND status IS NULL"},
+    [SQL_RELEASE] = {"idempotency_release",
+        "DELETE FROM idempotency_keys WHERE caller = $1 AND route = $2 AND key = $3 "
+        "AND claimed_at = $4 AND status IS NULL"},
     [SQL_PURGE] = {"idempotency_purge",
-        "DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 h'"},
+        "DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(SELECT ctid FROM idempotency_keys "
+        "WHERE created_at < now() - interval '24 h' LIMIT " PURGE_LIMIT_TEXT "))"},
 };
 const size_t idempotency_statements_count = ARRAY_SIZE(idempotency_statements);
 
@@ -90,8 +104,8 @@ int idempotency_read(struct request *req)
         return refuse(req, OUTCOME_MALFORMED,
             "Idempotency-Key must be 1 to %d visible ASCII characters", IDEMPOTENCY_KEY_LIMIT);
     char digest[SHA256_HEX_SIZE];
-    const char *what =
-        arena_printf(req->arena, "%s\n%.*s", route_scope(req), SPAN_ARG(req->http->body));
+    const char *what = arena_printf(req->arena, "%s?%.*s\n%.*s", route_scope(req),
+        SPAN_ARG(req->http->query), SPAN_ARG(req->http->body));
     crypto_sha256_hex(span_of(what), digest);
     req->idempotency_key = arena_strndup(req->arena, key.ptr, key.len);
     req->fingerprint = arena_strdup(req->arena, digest);
@@ -124,8 +138,8 @@ int idempotency_claim(struct request *req)
         PG_ARGS(PG_TEXT(caller), PG_TEXT(route), PG_TEXT(req->idempotency_key),
             PG_TEXT(req->fingerprint)),
         &result));
-    if (result.affected == 1)
-        return req->key_claimed = true, 0;
+    if (result.rows.len == 1)
+        return req->key_claim = PG_ROW(result, struct claim, 0)->moment, 0;
     TRY(pg_query(app()->pg, &idempotency_statements[SQL_GET],
         PG_ARGS(PG_TEXT(caller), PG_TEXT(route), PG_TEXT(req->idempotency_key)), &result));
     if (result.rows.len == 0) { /* given free in between: the next try will claim it */
@@ -135,16 +149,18 @@ int idempotency_claim(struct request *req)
     return replay(req, PG_ROW(result, struct kept_answer, 0));
 }
 
+#define CLAIM_ARGS(req)                                                                            \
+    PG_TEXT(caller_scope(req)), PG_TEXT(route_scope(req)), PG_TEXT((req)->idempotency_key),        \
+        PG_TEXT((req)->key_claim)
 #define STORE_ARGS(req)                                                                            \
-    PG_ARGS(PG_TEXT(caller_scope(req)), PG_TEXT(route_scope(req)),                                 \
-        PG_TEXT((req)->idempotency_key), PG_I64((req)->response->status),                          \
+    PG_ARGS(CLAIM_ARGS(req), PG_I64((req)->response->status),                                      \
         PG_TEXT((req)->response->content_type),                                                    \
         PG_SPAN(http_header_get(&(req)->response->headers, "Location")),                           \
         PG_SPAN(buf_span(&(req)->response->body)))
 
 int idempotency_store(struct request *req, struct pg_tx *tx)
 {
-    if (!req->key_claimed)
+    if (!req->key_claim)
         return 0;
     req->answer_stored = true;
     TRY(pg_queue(tx, &idempotency_statements[SQL_STORE], STORE_ARGS(req)));
@@ -153,14 +169,12 @@ int idempotency_store(struct request *req, struct pg_tx *tx)
 
 void idempotency_finish(struct request *req, bool keep)
 {
-    if (!req->key_claimed || (req->answer_stored && keep))
-        return;
+    if (!req->key_claim || (req->answer_stored && keep))
+        return; /* a stored answer that was not committed is no answer: see run_handler */
     struct fiber_shield shield = fiber_shield_begin(clock_mono_us() + 2 * USEC_PER_SEC);
     int r = keep ? pg_query(app()->pg, &idempotency_statements[SQL_STORE], STORE_ARGS(req), NULL)
                  : pg_query(app()->pg, &idempotency_statements[SQL_RELEASE],
-                       PG_ARGS(PG_TEXT(caller_scope(req)), PG_TEXT(route_scope(req)),
-                           PG_TEXT(req->idempotency_key)),
-                       NULL);
+                       PG_ARGS(CLAIM_ARGS(req)), NULL);
     fiber_shield_end(shield);
     if (r != 0) /* the claim runs out by itself */
         log_warn("idempotency key not settled", LF_TEXT("error", error_name(r)));
@@ -168,5 +182,5 @@ void idempotency_finish(struct request *req, bool keep)
 
 int idempotency_purge(void)
 {
-    return pg_query(app()->pg, &idempotency_statements[SQL_PURGE], PG_NO_ARGS, NULL);
+    return purge(&idempotency_statements[SQL_PURGE]);
 }

@@ -2,6 +2,8 @@
 
 #include "common/app/params.h"
 
+#include <assert.h>
+
 #include "common/app/dispatch.h"
 
 struct params_reader {
@@ -31,13 +33,12 @@ static const char *fill(struct params_reader *p, const struct field *f, struct s
     struct arena *a = p->req->arena;
     void *member = p->value + f->offset;
     int64_t number;
+    const char *problem;
     switch ((int)f->kind) {
     case FIELD_KIND_I64:
-        if (!span_to_i64(text, &number))
-            return "must be a whole number";
-        if ((f->min || f->max) && (number < f->min || number > f->max))
-            return arena_printf(
-                a, "must be from %lld to %lld", (long long)f->min, (long long)f->max);
+        problem = json_check_text(a, f, text);
+        if (problem || !span_to_i64(text, &number))
+            return problem ? problem : "must be an integer";
         memcpy(member, &number, sizeof(number));
         return NULL;
     case FIELD_KIND_BOOL:
@@ -51,7 +52,8 @@ static const char *fill(struct params_reader *p, const struct field *f, struct s
         memcpy(member, &number, sizeof(number));
         return NULL;
     default: {
-        const char *problem = json_check_text(a, f, text);
+        assert(f->kind == FIELD_KIND_TEXT || f->kind == FIELD_KIND_UUID);
+        problem = json_check_text(a, f, text);
         const char *copy = arena_strndup(a, text.ptr, text.len);
         memcpy(member, &copy, sizeof(copy));
         return problem;
@@ -104,9 +106,12 @@ int params_read(
 {
     struct params_reader p = {.req = req, .table = t};
     p.value = arena_alloc(req->arena, t ? t->size : 1);
+    assert(!t || t->count <= 64);
     for (size_t i = 0; t && i < t->count; i++)
         if (t->fields[i].kind == FIELD_KIND_I64)
             memcpy(p.value + t->fields[i].offset, &t->fields[i].fallback, sizeof(int64_t));
+        else if (t->fields[i].kind == FIELD_KIND_BOOL)
+            *(bool *)(void *)(p.value + t->fields[i].offset) = t->fields[i].fallback != 0;
     route_matches(pattern, req->http->path, take, &p);
     read_query(&p);
     for (size_t i = 0; t && i < t->count && !p.outcome; i++)

@@ -47,7 +47,8 @@ struct request {
     struct buf extensions;
     struct json_errors errors;
     bool replied;
-    bool key_claimed, answer_stored; /* idempotency.c */
+    const char *key_claim; /* idempotency.c: the key is ours since then; NULL: not claimed */
+    bool answer_stored;
 };
 
 /* Replies; all return 0 so that a handler can end with `return reply(...)`. */
