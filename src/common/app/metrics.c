@@ -1,6 +1,7 @@
 /* Metrics: a list of declared metrics, each with a short list of series found by its joined label
  * values. The numbers of routes, methods and codes are small, so a list walk is cheaper than it
- * looks; a limit on the series of one metric keeps a mistake in labels from eating the process. */
+ * looks; a limit on the series of one metric keeps a mistake in labels from eating the process:
+ * what comes beyond it is counted under the label value "other". */
 
 #include "common/app/metrics.h"
 
@@ -12,7 +13,9 @@
 #include "common/base/mem.h"
 
 #define SERIES_LIMIT 500
-#define LABELS_SIZE  192
+#define LABELS_LIMIT 4
+#define VALUE_LIMIT  100
+#define LABELS_SIZE  (LABELS_LIMIT * (VALUE_LIMIT + 32))
 
 static const int64_t bucket_bounds_us[] = {
     500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 10000000};
@@ -47,40 +50,59 @@ static size_t put_escaped(char *out, size_t size, const char *value)
     return n;
 }
 
-static void join_labels(const struct metric *m, va_list values, char text[LABELS_SIZE])
+static void join_labels(
+    const struct metric *m, const char *const values[static LABELS_LIMIT], char text[LABELS_SIZE])
 {
-    text[0] = 0;
-    if (!m->labels)
-        return;
     struct span rest = span_of(m->labels), name;
     size_t n = 0;
-    while (span_cut(&rest, ',', &name)) {
-        const char *value = va_arg(values, const char *);
-        assert(n + name.len + 8 < LABELS_SIZE);
+    text[0] = 0;
+    for (size_t i = 0; m->labels && span_cut(&rest, ',', &name); i++) {
+        assert(i < LABELS_LIMIT && name.len <= 24);
         n += (size_t)snprintf(text + n, LABELS_SIZE - n, "%s%.*s=\"", n ? "," : "", SPAN_ARG(name));
-        n += put_escaped(text + n, LABELS_SIZE - n - 2, value ? value : "");
+        n += put_escaped(text + n, VALUE_LIMIT, values[i] ? values[i] : "");
         text[n++] = '"';
         text[n] = 0;
     }
 }
 
-static struct metric_series *series_of(struct metric *m, va_list values)
+static void read_values(const struct metric *m, va_list list, const char *values[LABELS_LIMIT])
 {
+    struct span rest = span_of(m->labels), name;
+    for (size_t i = 0; m->labels && i < LABELS_LIMIT && span_cut(&rest, ',', &name); i++)
+        values[i] = va_arg(list, const char *);
+}
+
+static struct metric_series *series_find(struct metric *m, const char *labels, bool make)
+{
+    size_t n = 0;
+    struct metric_series **at = &m->series;
+    for (; *at; at = &(*at)->next, n++)
+        if (strcmp((*at)->labels, labels) == 0)
+            return *at;
+    if (n >= SERIES_LIMIT && !make)
+        return NULL;
+    *at = MEM_NEW(struct metric_series);
+    snprintf((*at)->labels, LABELS_SIZE, "%s", labels);
+    return *at;
+}
+
+static struct metric_series *series_of(struct metric *m, va_list list)
+{
+    static const char *const other[LABELS_LIMIT] = {"other", "other", "other", "other"};
+    const char *values[LABELS_LIMIT] = {0};
+    char labels[LABELS_SIZE];
     if (!m->registered) {
         m->registered = true;
         *metrics_end = m;
         metrics_end = &m->next;
     }
-    char labels[LABELS_SIZE];
+    read_values(m, list, values);
     join_labels(m, values, labels);
-    size_t n = 0;
-    struct metric_series **at = &m->series;
-    for (; *at; at = &(*at)->next, n++)
-        if (strcmp((*at)->labels, labels) == 0 || n == SERIES_LIMIT)
-            return *at;
-    *at = MEM_NEW(struct metric_series);
-    memcpy((*at)->labels, labels, sizeof(labels));
-    return *at;
+    struct metric_series *s = series_find(m, labels, false);
+    if (s)
+        return s;
+    join_labels(m, other, labels);
+    return series_find(m, labels, true);
 }
 
 void metric_add(struct metric *m, double value, ...)
@@ -105,6 +127,7 @@ void metric_observe_us(struct metric *m, int64_t us, ...)
     va_start(values, us);
     struct metric_series *s = series_of(m, values);
     va_end(values);
+    us = us > 0 ? us : 0; /* clocks of two machines differ */
     s->count++;
     s->value += (double)us / USEC_PER_SEC;
     for (size_t i = 0; i < ARRAY_SIZE(bucket_bounds_us); i++)

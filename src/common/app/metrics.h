@@ -1,7 +1,8 @@
 #pragma once
 
 /* Prometheus metrics, text format 0.0.4. Declared once as file-level statics, registered at first
- * use or by metric_register. Labels are few and of low cardinality. Loop thread only. */
+ * use. Labels are at most four and of low cardinality: 500 series a metric, then "other". Loop
+ * thread only. */
 
 #include "common/base/buf.h"
 
