@@ -15,7 +15,8 @@
 #include "common/fiber/sync.h"
 
 #define PEERS_LIMIT       8
-#define TOKEN_MARGIN_US   (60 * USEC_PER_SEC)
+#define TOKEN_MARGIN_US   (60 * USEC_PER_SEC) /* or a quarter of its life, when that is less */
+#define TOKEN_SLACK_US    (5 * USEC_PER_SEC)
 #define TOKEN_PATIENCE_US (2 * USEC_PER_SEC)
 #define TOKEN_ENDPOINT    "/internal/v1/tokens"
 
@@ -23,7 +24,7 @@ struct peer {
     char name[32];
     struct http_peer *http;
     char *token;
-    int64_t token_expires_us; /* monotonic */
+    int64_t token_renew_us, token_expires_us; /* monotonic */
     struct latch *token_fetching;
 };
 
@@ -123,31 +124,55 @@ static int token_fetch_now(struct peer *p)
         return ERR(ERR_PROTOCOL);
     mem_free(p->token);
     p->token = mem_strdup(fresh.access_token);
-    p->token_expires_us = clock_mono_us() + fresh.expires_in * USEC_PER_SEC;
+    int64_t life_us = fresh.expires_in * USEC_PER_SEC;
+    p->token_expires_us = clock_mono_us() + life_us;
+    p->token_renew_us =
+        p->token_expires_us - (life_us / 4 < TOKEN_MARGIN_US ? life_us / 4 : TOKEN_MARGIN_US);
     return 0;
 }
 
+/* One fiber asks auth, the others wait for it: so its own client's leaving must not end the call.
+ */
+static int token_renew(struct peer *p)
+{
+    int r = 0;
+    if (p->token_fetching) {
+        TRY(latch_wait(p->token_fetching, "service token", USEC_NEVER, &r));
+        return r < 0 ? ERR(r) : r;
+    }
+    struct latch done = LATCH_INIT;
+    p->token_fetching = &done;
+    struct fiber_shield shield = fiber_shield_begin(clock_mono_us() + TOKEN_PATIENCE_US);
+    r = token_fetch_now(p);
+    fiber_shield_end(shield);
+    p->token_fetching = NULL;
+    latch_set(&done, r);
+    return r < 0 ? ERR(r) : r;
+}
+
+/* While auth can't be had, a token that is due for renewal is used for what is left of its life. */
 static int token_get(struct peer *p, const char **ret_token)
 {
-    if (!p->token || clock_mono_us() > p->token_expires_us - TOKEN_MARGIN_US) {
-        int result = 0;
-        if (p->token_fetching) {
-            TRY(latch_wait(p->token_fetching, "service token", USEC_NEVER, &result));
-            TRY(result);
-        } else {
-            struct latch done = LATCH_INIT;
-            p->token_fetching = &done;
-            /* Others wait for it, so its own client's leaving must not end the call. */
-            struct fiber_shield shield = fiber_shield_begin(clock_mono_us() + TOKEN_PATIENCE_US);
-            result = token_fetch_now(p);
-            fiber_shield_end(shield);
-            p->token_fetching = NULL;
-            latch_set(&done, result);
-            TRY(result);
-        }
+    if (!p->token || clock_mono_us() >= p->token_renew_us) {
+        int r = token_renew(p);
+        bool usable = p->token && clock_mono_us() < p->token_expires_us - TOKEN_SLACK_US;
+        if (r != 0 && (!usable || r == ERR_CANCELED))
+            return r < 0 ? ERR(r) : r;
+        if (!p->token) /* fetched, and refused already in somebody else's hand */
+            return ERR(ERR_UNAVAILABLE);
+        error_clear();
     }
     *ret_token = arena_strdup(fiber_arena(), p->token);
     return 0;
+}
+
+/* The callee did not like it: keys were rotated, or auth lost them. */
+static void token_drop(struct peer *p, const char *used)
+{
+    if (!p->token || strcmp(p->token, used) != 0)
+        return; /* a newer one is there */
+    mem_free(p->token);
+    p->token = NULL;
 }
 
 /* ---- calls ---- */
@@ -162,15 +187,14 @@ static const struct field problem_answer_fields[] = {
 static const struct table problem_answer_table =
     TABLE("ProblemAnswer", struct problem_answer, problem_answer_fields);
 
-static int send_call(struct peer *p, const struct peer_call *call, struct http_answer *ret_answer)
+static int send_call(
+    struct peer *p, const struct peer_call *call, const char *token, struct http_answer *ret_answer)
 {
-    const char *token = NULL;
-    TRY(token_get(p, &token));
     const struct work *work = work_current();
     const char *bearer = arena_printf(fiber_arena(), "Bearer %s", token);
     const struct http_header headers[] = {
         {SPAN("Authorization"), span_of(bearer)},
-        {SPAN("X-Correlation-ID"), span_of(correlation_current())},
+        {SPAN("X-Correlation-ID"), span_of(arena_strdup(fiber_arena(), correlation_current()))},
         {SPAN("traceparent"), span_of(work ? work->trace_parent : NULL)},
     };
     struct buf body = {0};
@@ -197,12 +221,13 @@ int peer_call(const struct peer_call *call, struct peer_answer *ret_answer)
     struct peer *p = peer_find(call->peer);
     struct http_answer http;
     struct json_errors errors;
-    TRY(send_call(p, call, &http));
-    if (http.status == 401 &&
-        p->token) { /* keys were rotated, or auth lost them: one fresh token */
-        mem_free(p->token);
-        p->token = NULL;
-        TRY(send_call(p, call, &http));
+    const char *token;
+    TRY(token_get(p, &token));
+    TRY(send_call(p, call, token, &http));
+    if (http.status == 401) { /* one fresh token */
+        token_drop(p, token);
+        TRY(token_get(p, &token));
+        TRY(send_call(p, call, token, &http));
     }
     struct peer_answer answer = {
         .status = http.status, .code = "", .detail = "", .body = http.body};
