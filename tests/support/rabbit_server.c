@@ -347,7 +347,11 @@ static void require(amqp_rpc_reply_t reply, const char *what)
 {
     if (reply.reply_type == AMQP_RESPONSE_NORMAL)
         return;
-    fprintf(stderr, "broker: %s failed\n", what);
+    const amqp_channel_close_t *why = reply.reply.decoded;
+    bool told = reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION &&
+                reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD;
+    fprintf(stderr, "broker: %s failed: %.*s\n", what, told ? (int)why->reply_text.len : 0,
+        told ? (const char *)why->reply_text.bytes : "");
     exit(1);
 }
 

@@ -1,0 +1,174 @@
+#include "fixture.h"
+
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+
+static void prepare(void)
+{
+    frame_prepare();
+}
+TestSuite(outbox, .init = prepare, .fini = frame_clear);
+
+static void rollback(void)
+{
+    struct pg_tx *tx = NULL;
+    cr_assert_eq(outbox_start(), 0);
+    cr_assert_eq(pg_begin(app()->pg, &tx), 0);
+    cr_assert_eq(outbox_add(tx, &happened, "one", &(struct happened){"well", 1}), 0);
+    pg_tx_end(&tx);
+    publish_happened("well", 2);
+    cr_assert(EVENTUALLY(rabbit_admin_depth(admin, queue) == 1, 5000));
+    cr_assert_eq(count_of("outbox"), 1);
+}
+Test(outbox, an_event_of_a_transaction_that_is_rolled_back__never_was)
+{
+    frame_run(rollback, NULL);
+}
+
+/* The broker says "no queue" to one kind until it is bound. */
+static void stubborn(void)
+{
+    cr_assert_eq(outbox_start(), 0);
+    publish_event(&unrouted, "one", &(struct happened){"well", 0});
+    for (int i = 0; i < 10; i++)
+        publish_happened("well", i);
+    cr_assert(EVENTUALLY(count_of("outbox WHERE published_at IS NULL") == 1, 10000));
+    cr_assert_eq(count_of("outbox WHERE published_at IS NULL AND type = 'nowhere.happened'"), 1);
+    sleep_ms(1500);
+    cr_assert_eq(rabbit_admin_depth(admin, queue), 10, "the others are not sent again");
+    rabbit_admin_bind(admin, queue, EVENT_EXCHANGE, "nowhere.*");
+    cr_assert(EVENTUALLY(count_of("outbox WHERE published_at IS NULL") == 0, 5000));
+    cr_assert_eq(rabbit_admin_depth(admin, queue), 11);
+}
+Test(outbox, an_event_that_is_not_confirmed__stays_and_holds_up_nobody)
+{
+    frame_run(stubborn, NULL);
+}
+
+static void too_big(void)
+{
+    char *how = mem_alloc(BUS_BODY_LIMIT + 1);
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    memset(how, 'x', BUS_BODY_LIMIT);
+    how[BUS_BODY_LIMIT] = 0;
+    cr_assert_eq(pg_begin(app()->pg, &tx), 0);
+    cr_assert_eq(outbox_add(tx, &happened, "one", &(struct happened){how, 1}), ERR_INVALID);
+    mem_free(how);
+}
+Test(outbox, an_event_too_big_for_the_broker__fails_the_transaction_that_makes_it)
+{
+    frame_run(too_big, NULL);
+}
+
+/* A slow transaction adds first and commits last; a quick one in between takes the relay's look. */
+static int64_t slow_committed_us;
+
+static void slow_transaction(void *arg)
+{
+    struct work work = {.correlation_id = "slow"};
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    work_begin(&work);
+    cr_assert_eq(pg_begin(app()->pg, &tx), 0);
+    cr_assert_eq(outbox_add(tx, &happened, "slow", &(struct happened){"well", 1}), 0);
+    cr_assert_eq(pg_run(tx, &frame_statements[SQL_SLEEP], PG_ARGS(PG_REAL(0.12)), NULL), 0);
+    cr_assert_eq(pg_commit(tx), 0);
+    slow_committed_us = clock_mono_us();
+    outbox_nudge();
+    work_end();
+}
+
+static void no_lost_nudge(void)
+{
+    int64_t longest_us = 0;
+    cr_assert_eq(outbox_start(), 0);
+    publish_happened("well", 0);
+    cr_assert(EVENTUALLY(rabbit_admin_depth(admin, queue) == 1, 5000));
+    for (int i = 1; i <= 4; i++) {
+        struct fiber *f;
+        cr_assert_eq(fiber_spawn(app()->loop, "slow", slow_transaction, NULL, &f), 0);
+        sleep_ms(30);
+        struct work work = {.correlation_id = "quick"};
+        work_begin(&work);
+        publish_happened("well", i);
+        work_end();
+        cr_assert_eq(fiber_join(f, in_ms(5000)), 0);
+        cr_assert(EVENTUALLY(rabbit_admin_depth(admin, queue) == 2 * i + 1, 5000));
+        int64_t took_us = clock_mono_us() - slow_committed_us;
+        longest_us = took_us > longest_us ? took_us : longest_us;
+    }
+    cr_assert_lt(
+        longest_us, 350 * USEC_PER_MS, "it waited for the poll: %lld us", (long long)longest_us);
+}
+Test(outbox, a_nudge_in_between__does_not_take_away_the_nudge_of_a_slower_transaction)
+{
+    frame_run(no_lost_nudge, NULL);
+}
+
+static int64_t start_number;
+
+static void add_200(void)
+{
+    cr_assert_eq(outbox_start(), 0);
+    for (int i = 0; i < 200; i++)
+        publish_event(
+            &happened, start_number ? "b" : "a", &(struct happened){"well", start_number + i});
+    cr_assert(EVENTUALLY(count_of("outbox") == 400, 20000));
+    cr_assert(EVENTUALLY(count_of("outbox WHERE published_at IS NULL") == 0, 20000));
+}
+
+static void drain_the_queue(void)
+{
+    cr_assert_eq(inbox_start(), 0);
+    cr_assert(EVENTUALLY(count_of("effects") == 400, 20000));
+    cr_assert(EVENTUALLY(rabbit_admin_depth(admin, queue) == 0, 5000));
+}
+
+Test(outbox, the_relays_of_two_processes__publish_everything_and_keep_each_aggregates_order,
+    .timeout = 90)
+{
+    pid_t children[2];
+    pg_server_url();
+    for (int i = 0; i < 2; i++) {
+        children[i] = fork();
+        if (children[i] != 0)
+            continue;
+        start_number = 1000 * i;
+        frame_run(add_200, NULL);
+        _exit(0);
+    }
+    for (int i = 0; i < 2; i++) {
+        int status = -1;
+        cr_assert_eq(waitpid(children[i], &status, 0), children[i]);
+        cr_assert_eq(status, 0);
+    }
+    frame_run(drain_the_queue, NULL);
+    cr_assert_str_eq(
+        pg_server_exec("SELECT bool_and(ok) FROM (SELECT number > lag(number, 1, -1::bigint) OVER "
+                       "(PARTITION BY aggregate ORDER BY id) AS ok FROM effects) AS t"),
+        "t");
+}
+
+static void broker_away(void)
+{
+    cr_assert_eq(inbox_start(), 0);
+    cr_assert_eq(outbox_start(), 0);
+    publish_happened("well", 0);
+    cr_assert(EVENTUALLY(count_of("effects") == 1, 10000));
+    rabbit_server_kill(the_server());
+    for (int i = 1; i < 50; i++)
+        publish_happened("well", i);
+    sleep_ms(500);
+    cr_assert_eq(pg_pool_stats(app()->pg).in_use, 0, "no transaction waits for the broker");
+    cr_assert(rabbit_server_launch(the_server()));
+    cr_assert(EVENTUALLY(count_of("effects") == 50, 60000), "%ld", count_of("effects"));
+    cr_assert(EVENTUALLY(count_of("outbox WHERE published_at IS NULL") == 0, 5000));
+}
+Test(outbox, a_broker_that_was_away__gets_everything_when_it_is_back, .timeout = 120)
+{
+    if (!rabbit_server_private(the_server()))
+        return;
+    frame_run(broker_away, NULL);
+}
