@@ -14,8 +14,8 @@
 
 #include "cart/cart.h"
 
-#define STEPS_LIMIT     8 /* 4 of the chain, 3 of the undoing */
-#define UNDO_TIME_US    (3 * USEC_PER_SEC)
+#define STEPS_LIMIT     8                  /* 4 of the chain, 3 of the undoing */
+#define UNDO_TIME_US    (1 * USEC_PER_SEC) /* the shopper waits; what takes longer is recovery's */
 #define FINISH_TIME_US  (3 * USEC_PER_SEC)
 #define RECOVER_TIME_US (10 * USEC_PER_SEC)
 #define LEASE_RETRY_US  (5 * USEC_PER_SEC)

@@ -172,7 +172,7 @@ static int list_orders(struct request *req, const char *user_id, const struct li
             return refuse_field(req, "/cursor", "is not a cursor of this list");
         before_id = arena_strndup(req->arena, rest.ptr, rest.len);
     }
-    TRY(store_list(user_id, NULL, p->status, before_us, before_id, p->limit, &orders));
+    TRY(store_list(user_id, p->status, before_us, before_id, p->limit, &orders));
     const char *next = NULL;
     if ((int64_t)orders.len > p->limit) {
         orders.len = (size_t)p->limit;

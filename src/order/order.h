@@ -119,8 +119,8 @@ int store_get(struct pg_tx *tx, const char *order_id, bool for_update, struct or
 int store_find(const char *order_id, struct order **ret_order) PARKS;
 /* NULL filters match everything; a page ends after limit + 1 rows so that the caller sees whether
  * more exist. */
-int store_list(const char *user_id, const char *seller_id, const char *status, int64_t before_us,
-    const char *before_id, int64_t limit, struct list *ret_orders) PARKS;
+int store_list(const char *user_id, const char *status, int64_t before_us, const char *before_id,
+    int64_t limit, struct list *ret_orders) PARKS;
 int store_history(const char *order_id, struct order_history *ret_history) PARKS;
 /* Whether the seller sells some line of the order, or even all. */
 int store_sells_in(const char *order_id, const char *seller_id, bool *ret_some, bool *ret_all)

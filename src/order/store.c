@@ -54,11 +54,9 @@ const struct pg_statement order_statements[] = {
     [SQL_LIST] = {"order_list",
         "SELECT " ORDER_COLUMNS "FROM orders o "
         "WHERE ($1::uuid IS NULL OR o.user_id = $1) "
-        "AND ($2::uuid IS NULL OR EXISTS (SELECT 1 FROM order_items i WHERE i.order_id = o.id "
-        "AND i.seller_id = $2)) "
-        "AND ($3::text IS NULL OR o.status = $3) "
-        "AND ($4::timestamptz IS NULL OR (o.created_at, o.id) < ($4, $5::uuid)) "
-        "ORDER BY o.created_at DESC, o.id DESC LIMIT $6",
+        "AND ($2::text IS NULL OR o.status = $2) "
+        "AND ($3::timestamptz IS NULL OR (o.created_at, o.id) < ($3, $4::uuid)) "
+        "ORDER BY o.created_at DESC, o.id DESC LIMIT $5",
         &order_table},
     [SQL_HISTORY] = {"order_history",
         "SELECT from_status, to_status, actor, reason, at FROM order_history WHERE order_id = $1 "
@@ -128,13 +126,13 @@ int store_find(const char *order_id, struct order **ret_order)
     return 0;
 }
 
-int store_list(const char *user_id, const char *seller_id, const char *status, int64_t before_us,
-    const char *before_id, int64_t limit, struct list *ret_orders)
+int store_list(const char *user_id, const char *status, int64_t before_us, const char *before_id,
+    int64_t limit, struct list *ret_orders)
 {
     struct pg_result result;
     TRY(pg_query(app()->pg, &order_statements[SQL_LIST],
-        PG_ARGS(PG_TEXT(user_id), PG_TEXT(seller_id), PG_TEXT(status), PG_TIME(before_us),
-            PG_TEXT(before_id), PG_I64(limit + 1)),
+        PG_ARGS(PG_TEXT(user_id), PG_TEXT(status), PG_TIME(before_us), PG_TEXT(before_id),
+            PG_I64(limit + 1)),
         &result));
     *ret_orders = result.rows;
     return 0;

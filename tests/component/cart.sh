@@ -335,6 +335,24 @@ away order no-order order_unavailable
 receipt no-order
 is 'the receipt has both attempts' "$(field '[.steps[].attempt] | unique | tostring')" '[1,2]'
 away auth no-auth login_unavailable
+
+put A 1
+running test-seller
+kill -STOP "$PID"
+began=${EPOCHREALTIME/[.,]/}
+checkout frozen
+says 'a seller that hangs is one that is away' 503 '.code == "stock_unavailable"'
+took=$(((${EPOCHREALTIME/[.,]/} - began) / 1000))
+check "which the shopper hears soon ($took ms)" test $took -lt 3800
+is 'though not all is undone yet' "$(state frozen) $(payment "$(order_of frozen)")" 'compensating voided'
+checkout frozen
+says 'meanwhile the key is taken' 409 '.code == "idempotency_key_in_use"'
+checkout beside-frozen
+says 'and so is the cart' 409 '.code == "checkout_in_progress"'
+kill -CONT "$PID"
+check 'then it is' until_true 15 hurried frozen failed
+is 'wholly' "$(stock A | cut -d/ -f2)" 0
+check 'and the same key tries again' until_true 15 again frozen
 card tok_error
 put A 1
 checkout bank
