@@ -135,6 +135,7 @@ int64_t cart_merged_quantity(const char *policy, int64_t user_quantity, int64_t 
 
 extern const struct pg_statement cart_statements[];
 extern const size_t cart_statements_count;
+extern const struct pg_statement cart_backlog; /* checkouts under way */
 
 /* Who a cart belongs to: exactly one of the two. */
 struct cart_owner {

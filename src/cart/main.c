@@ -22,6 +22,7 @@ int main(int argc, char **argv)
         .queue = "cart-queue",
         SERVICE_TABLE(consumers, cart_consumers),
         SERVICE_TABLE(statements, cart_statements),
+        .backlog = &cart_backlog,
         .config = config,
         .config_count = ARRAY_SIZE(config),
         SERVICE_TABLE(outcomes, cart_outcomes),

@@ -108,6 +108,12 @@ const struct pg_statement cart_statements[] = {
         "WHERE checkout_id = $1 ORDER BY id",
         &checkout_step_table},
 };
+/* A checkout that was tried again counts from its first attempt. */
+const struct pg_statement cart_backlog = {"cart_backlog",
+    "SELECT 'checkouts', count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0) "
+    "FROM checkouts WHERE state IN ('running', 'compensating')",
+    &backlog_table};
+
 const size_t cart_statements_count = ARRAY_SIZE(cart_statements);
 
 static const char *items_json(struct list items)

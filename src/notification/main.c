@@ -10,6 +10,7 @@ int main(int argc, char **argv)
         .queue = "notification-queue",
         SERVICE_TABLE(consumers, notification_consumers),
         SERVICE_TABLE(statements, notification_statements),
+        .backlog = &notification_backlog,
         SERVICE_TABLE(config, notification_config),
         SERVICE_TABLE(outcomes, notification_outcomes),
         SERVICE_TABLE(migrations, notification_migrations),

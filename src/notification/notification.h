@@ -121,6 +121,7 @@ const char *delivery_message_id(
 
 extern const struct pg_statement notification_statements[];
 extern const size_t notification_statements_count;
+extern const struct pg_statement notification_backlog; /* messages not sent */
 
 struct delivery_draft {
     const char *event_id, *correlation_id;

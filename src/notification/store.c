@@ -119,6 +119,13 @@ const struct pg_statement notification_statements[] = {
         "next_attempt_at = now() + make_interval(secs => greatest($3, 0) / 1000000.0) "
         "WHERE id = $1 AND status = 'sending' AND attempts = $2"},
 };
+/* A message that was wished for later is no backlog before its first attempt is due. */
+const struct pg_statement notification_backlog = {"notification_backlog",
+    "SELECT 'messages', count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0) "
+    "FROM deliveries WHERE status IN ('pending', 'sending') "
+    "AND (attempts > 0 OR next_attempt_at <= now())",
+    &backlog_table};
+
 const size_t notification_statements_count = ARRAY_SIZE(notification_statements);
 
 /* ---- in the batch's transaction ---- */

@@ -17,6 +17,7 @@ int main(int argc, char **argv)
         SERVICE_TABLE(consumers, payment_consumers),
         SERVICE_TABLE(publishes, payment_publishes),
         SERVICE_TABLE(statements, payment_statements),
+        .backlog = &payment_backlog,
         SERVICE_TABLE(config, payment_config),
         .outcomes = outcomes,
         .outcomes_count = ARRAY_SIZE(outcomes),

@@ -129,6 +129,7 @@ bool payment_is_undecided(const char *status); /* pending or unknown */
 
 extern const struct pg_statement payment_statements[];
 extern const size_t payment_statements_count;
+extern const struct pg_statement payment_backlog; /* undecided, to be captured, to be refunded */
 
 int store_method_insert(struct pg_tx *tx, const struct payment_method *m, const char *user_id,
     const char *token); /* queued */

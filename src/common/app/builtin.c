@@ -6,9 +6,12 @@
 #include "common/app/describe.h"
 #include "common/app/dispatch.h"
 #include "common/app/metrics.h"
+#include "common/app/outbox.h"
 #include "common/app/peers.h"
 
 #define READY_TIME_US (500 * USEC_PER_MS)
+#define OUTBOX_LATE_S 30
+#define CHECKS        4
 
 struct verbose_params {
     const char *verbose;
@@ -44,7 +47,8 @@ static struct check check_broker(void)
     struct bus_state s = bus_state(app()->bus);
     c.ok = s.publish_connected && (s.consume_connected || !app()->service->queue) && !s.blocked;
     if (s.blocked)
-        c.detail = "the broker blocks publishers (memory or disk alarm)";
+        c.detail = arena_printf(fiber_arena(), "the broker blocks publishers (%s)",
+            *s.blocked_reason ? s.blocked_reason : "memory or disk alarm");
     else if (!c.ok)
         c.detail = "not connected: is RabbitMQ running? ./souk up starts it";
     return c;
@@ -58,19 +62,44 @@ static struct check check_redis(void)
     return c;
 }
 
+/* Late is told; beyond the limit no more traffic is taken, for what would be promised now (a
+ * capture, the commit of a hold that expires) would not be done in time. */
+static struct check check_outbox(void)
+{
+    double age_s = outbox_age_s(), limit_s = (double)config_i64("READY_OUTBOX_AGE_S");
+    bool beyond = limit_s > 0 && age_s > limit_s;
+    struct check c = {.name = "outbox", .required = beyond, .detail = ""};
+    c.ok = age_s <= OUTBOX_LATE_S && !beyond;
+    if (!c.ok)
+        c.detail =
+            arena_printf(fiber_arena(), "the oldest event has waited %.0f s for the broker", age_s);
+    return c;
+}
+
 static int get_livez(struct request *req)
 {
     return reply_text(req, 200, "text/plain", SPAN("ok\n"));
 }
 
+static bool check_parts(struct check checks[static CHECKS])
+{
+    bool ready = !app()->draining;
+    checks[0] = check_database();
+    checks[1] = check_broker();
+    checks[2] = check_outbox();
+    checks[3] = check_redis();
+    for (size_t i = 0; i < CHECKS; i++)
+        ready = ready && (checks[i].ok || !checks[i].required);
+    return ready;
+}
+
 static int get_readyz(struct request *req)
 {
     const struct verbose_params *params = req->params;
-    const struct check checks[] = {check_database(), check_broker(), check_redis()};
-    bool ready = !app()->draining;
+    struct check checks[CHECKS];
+    bool ready = check_parts(checks);
     struct buf text = {0};
-    for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
-        ready = ready && (checks[i].ok || !checks[i].required);
+    for (size_t i = 0; i < CHECKS; i++) {
         if (params->verbose || (!checks[i].ok && checks[i].required))
             buf_printf(&text, "[%s] %s%s%s\n",
                 checks[i].ok         ? "+"
@@ -88,9 +117,21 @@ static int get_readyz(struct request *req)
     return 0;
 }
 
+static struct metric ready_gauge = {.name = "souk_ready",
+    .help = "1 while /readyz says that traffic may come.",
+    .kind = METRIC_GAUGE};
+static struct metric part_gauge = {.name = "souk_part_ok",
+    .help = "What /readyz?verbose says of each part: 1 good, 0 not.",
+    .kind = METRIC_GAUGE,
+    .labels = "part"};
+
 static int get_metrics(struct request *req)
 {
+    struct check checks[CHECKS];
     struct buf text = {0};
+    metric_set(&ready_gauge, check_parts(checks));
+    for (size_t i = 0; i < CHECKS; i++)
+        metric_set(&part_gauge, checks[i].ok, checks[i].name);
     metrics_write(&text);
     reply_text(req, 200, "text/plain; version=0.0.4", buf_span(&text));
     buf_deinit(&text);

@@ -95,6 +95,17 @@ static struct metric lag_seconds = {.name = "souk_event_lag_seconds",
     .help = "From the event's timestamp to the commit of its handling.",
     .kind = METRIC_HISTOGRAM,
     .labels = "type"};
+static struct metric retries_total = {.name = "souk_event_retries_total",
+    .help = "Copies sent to the retry tiers.",
+    .labels = "tier"};
+static struct metric dead_letters_total = {.name = "souk_dead_letters_total",
+    .help = "Copies sent to the dead letters, by what went wrong.",
+    .labels = "code"};
+static struct metric redeliveries_total = {
+    .name = "souk_event_redeliveries_total", .help = "Deliveries that had come before."};
+static struct metric in_hand_gauge = {.name = "souk_events_in_hand",
+    .help = "Deliveries of the batch at hand, not yet settled.",
+    .kind = METRIC_GAUGE};
 
 /* One delivery on its way through a batch. */
 struct incoming {
@@ -499,6 +510,10 @@ static void tell_copied(const struct incoming *in, bool dead, int64_t attempts)
 {
     const char *type = in->event.type ? in->event.type : "unreadable";
     metric_add(&handled_total, 1, in->row ? type : "unknown", dead ? "dead_letter" : "retry");
+    if (dead)
+        metric_add(&dead_letters_total, 1, in->error_code);
+    else
+        metric_add(&retries_total, 1, arena_printf(fiber_arena(), "%lld", (long long)attempts + 1));
     log_warn(dead ? "event goes to the dead letters" : "event will be retried",
         LF_TEXT("type", type), LF_TEXT("eventId", in->event.id), LF_TEXT("code", in->error_code),
         LF_TEXT("error", in->error_text), LF_I64("attempts", attempts));
@@ -566,10 +581,13 @@ static void on_batch(void *ctx, struct bus_message *const *deliveries, size_t co
     struct incoming *list = arena_array(fiber_arena(), count, sizeof(*list));
     for (size_t i = 0; i < count; i++) {
         list[i].message = deliveries[i];
+        metric_add(&redeliveries_total, deliveries[i]->redelivered);
         incoming_read(&list[i]);
     }
+    metric_set(&in_hand_gauge, (double)count);
     handle_batch(list, count);
     settle(list, count);
+    metric_set(&in_hand_gauge, 0);
     for (size_t i = 0; i < count; i++)
         if (list[i].work.added) {
             outbox_wake();
@@ -583,8 +601,19 @@ static int inbox_purge(void)
     return purge(&inbox_statements[SQL_PURGE]);
 }
 
+/* Series that are there from the start, so that the first retry is an increase. */
+static void metrics_begin(void)
+{
+    static const char *const tiers[RETRY_TIERS] = {"1", "2", "3", "4", "5"};
+    for (size_t i = 0; i < RETRY_TIERS; i++)
+        metric_add(&retries_total, 0, tiers[i]);
+    metric_add(&redeliveries_total, 0);
+    metric_set(&in_hand_gauge, 0);
+}
+
 int inbox_start(void)
 {
+    metrics_begin();
     consumer = bus_consume(app()->bus,
         &(struct bus_consumer_config){.queue = app()->service->queue, .on_batch = on_batch});
     return app_every("inbox purge", 3600 * USEC_PER_SEC, inbox_purge);

@@ -21,7 +21,7 @@ struct metric {
 /* Label values in the order of `labels`; pass none when there are none. */
 void metric_add(
     struct metric *m, double value, ...); /* counters: value >= 0; values are const char* */
-void metric_set(struct metric *m, double value, ...); /* gauges */
+void metric_set(struct metric *m, double value, ...); /* gauges, and counters that others count */
 void metric_observe_us(
     struct metric *m, int64_t us, ...); /* histograms in seconds, fixed buckets 0.5 ms … 10 s */
 /* Runs before each scrape, to set gauges from pools and queues. */

@@ -90,6 +90,7 @@ static struct metric age_gauge = {.name = "souk_outbox_oldest_seconds",
     .kind = METRIC_GAUGE};
 
 static struct fiber_signal wake;
+static double last_age_s;
 static struct fiber *relay;
 static bool nudged;
 
@@ -315,7 +316,13 @@ static int outbox_look(void)
     const struct outbox_lag *lag = PG_ROW(result, struct outbox_lag, 0);
     metric_set(&pending_gauge, (double)lag->pending);
     metric_set(&age_gauge, lag->oldest_s);
+    last_age_s = lag->oldest_s;
     return 0;
+}
+
+double outbox_age_s(void)
+{
+    return last_age_s;
 }
 
 static int outbox_purge(void)

@@ -14,5 +14,8 @@ int outbox_stop(int64_t deadline_us) PARKS;
 /* The relay looks now, whoever asks. */
 void outbox_wake(void);
 
+/* Age of the oldest event not yet confirmed when the gauges last looked (every 5 s); 0: none. */
+double outbox_age_s(void);
+
 extern const struct pg_statement outbox_statements[];
 extern const size_t outbox_statements_count;

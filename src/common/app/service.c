@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/app/backlog.h"
 #include "common/app/describe.h"
 #include "common/app/dispatch.h"
 #include "common/app/idempotency.h"
@@ -227,6 +228,8 @@ static int check_sql(void)
     TRY(pg_check_statements(the_app.pg, inbox_statements, inbox_statements_count));
     TRY(pg_check_statements(the_app.pg, idempotency_statements, idempotency_statements_count));
     TRY(pg_check_statements(the_app.pg, s->statements, s->statements_count));
+    if (s->backlog)
+        TRY(pg_check_statements(the_app.pg, s->backlog, 1));
     printf("%zu statements are good\n", s->statements_count + outbox_statements_count +
                                             inbox_statements_count + idempotency_statements_count);
     return 0;
@@ -246,6 +249,13 @@ static struct metric pool_gauge = {.name = "souk_database_connections",
     .help = "Connections of the pool by state.",
     .kind = METRIC_GAUGE,
     .labels = "state"};
+static struct metric pool_size_gauge = {.name = "souk_database_pool_size",
+    .help = "Connections that the pool may open.",
+    .kind = METRIC_GAUGE};
+static struct metric transactions_total = {
+    .name = "souk_database_transactions_total", .help = "Transactions begun."};
+static struct metric busy_seconds = {.name = "souk_database_busy_seconds_total",
+    .help = "Time that connections of the pool were taken."};
 static struct metric fibers_gauge = {
     .name = "souk_fibers", .help = "Live fibers.", .kind = METRIC_GAUGE};
 static struct metric breaker_gauge = {.name = "souk_peer_breaker",
@@ -259,10 +269,31 @@ static struct metric bus_gauge = {.name = "souk_broker_connected",
 static struct metric blocked_gauge = {.name = "souk_broker_blocked",
     .help = "1 while the broker blocks publishers.",
     .kind = METRIC_GAUGE};
+static struct metric messages_total = {.name = "souk_broker_messages_total",
+    .help = "Messages between this process and the broker.",
+    .labels = "what"};
+static struct metric reconnects_total = {
+    .name = "souk_broker_reconnects_total", .help = "Connections to the broker that were lost."};
 static struct metric refused_total = {.name = "souk_http_refused_total",
     .help = "Requests that the door refused.",
     .labels = "status"};
 
+static void set_bus_gauges(void)
+{
+    struct bus_state s = bus_state(the_app.bus);
+    metric_set(&bus_gauge, s.publish_connected, "publish");
+    if (the_app.service->queue)
+        metric_set(&bus_gauge, s.consume_connected, "consume");
+    metric_set(&blocked_gauge, s.blocked);
+    metric_set(&messages_total, (double)s.published, "published");
+    metric_set(&messages_total, (double)s.confirmed, "confirmed");
+    metric_set(&messages_total, (double)s.returned, "returned");
+    metric_set(&messages_total, (double)s.nacked, "nacked");
+    metric_set(&messages_total, (double)s.delivered, "delivered");
+    metric_set(&reconnects_total, (double)s.reconnects);
+}
+
+/* Counters that others count are set, too. */
 static void set_gauges(void *ctx)
 {
     struct pg_pool_stats pool = pg_pool_stats(the_app.pg);
@@ -271,15 +302,14 @@ static void set_gauges(void *ctx)
     metric_set(&pool_gauge, pool.in_use, "in_use");
     metric_set(&pool_gauge, pool.open, "open");
     metric_set(&pool_gauge, pool.waiting, "waiting");
+    metric_set(&pool_size_gauge, pool.size);
+    metric_set(&transactions_total, (double)pool.transactions);
+    metric_set(&busy_seconds, (double)pool.busy_us / USEC_PER_SEC);
     metric_set(&fibers_gauge, fiber_live(the_app.loop));
     for (size_t i = 0; i < n; i++)
         metric_set(&breaker_gauge, http_peer_breaker(peers[i]), http_peer_name(peers[i]));
-    if (!the_app.bus)
-        return;
-    struct bus_state s = bus_state(the_app.bus);
-    metric_set(&bus_gauge, s.publish_connected, "publish");
-    metric_set(&bus_gauge, s.consume_connected, "consume");
-    metric_set(&blocked_gauge, s.blocked);
+    if (the_app.bus)
+        set_bus_gauges();
 }
 
 static void on_refused(void *ctx, int status)
@@ -300,6 +330,8 @@ static int start_serving(void)
     if (s->publishes_count)
         TRY(outbox_start());
     TRY(app_every("idempotency purge", 3600 * USEC_PER_SEC, idempotency_purge));
+    if (s->backlog)
+        TRY(backlog_start(s->backlog));
     if (s->start)
         TRY(s->start());
     TRY(http_server_new(the_app.loop,

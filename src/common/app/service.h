@@ -34,6 +34,9 @@ struct service {
     size_t outcomes_count;
     const struct migration *migrations; /* generated; the common ones come first by themselves */
     size_t migrations_count;
+    /* Counts this service's unfinished work for the alarms: rows of work, how many, age of the
+     * oldest in seconds (backlog_table). Runs every 5 s, so an index has to bear it. NULL ok. */
+    const struct pg_statement *backlog;
     const char *const
         *peers; /* NULL-terminated names of the services it calls beside auth; NULL: none */
     /* After pools and peers exist, before listening; spawns the service's own fibers. NULL ok. */
@@ -42,6 +45,9 @@ struct service {
 
 /* Fills a table and its count from the pair `symbol`, `symbol_count`. */
 #define SERVICE_TABLE(member, symbol) .member = (symbol), .member##_count = symbol##_count
+
+/* The rows of a service's `backlog`. */
+extern const struct table backlog_table;
 
 /* The running process's parts. */
 struct app {

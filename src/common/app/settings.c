@@ -25,6 +25,8 @@ const struct config_row settings[] = {
         .doc = "where shoppers reach the gateway"},
     {"REQUEST_TIMEOUT_MS", CONFIG_I64, .fallback = "2000", .min = 50, .max = 60000,
         .doc = "deadline of a request when the caller sent none"},
+    {"READY_OUTBOX_AGE_S", CONFIG_I64, .fallback = "300", .max = 86400,
+        .doc = "not ready while an event waits longer for the broker; 0: ready all the same"},
     {"OFFLOAD_THREADS", CONFIG_I64, .fallback = "2", .min = 1, .max = 16,
         .doc = "workers for hashes and signatures"},
     {"DRAIN_TIMEOUT_MS", CONFIG_I64, .fallback = "8000", .min = 100, .max = 120000,
