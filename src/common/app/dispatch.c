@@ -210,10 +210,10 @@ static void answer_problem(struct request *req, int r)
         row = outcome_find(OUTCOME_INTERNAL);
         req->detail = NULL;
     }
-    if (req->replied) { /* and then the commit failed */
-        header_remove(&req->response->headers, "Location");
+    /* The handler may have told of a thing whose commit failed then. */
+    header_remove(&req->response->headers, "Location");
+    if (req->replied)
         header_remove(&req->response->headers, "ETag");
-    }
     if (row->status == 401)
         reply_header(req, "WWW-Authenticate", "Bearer");
     if (wants_retry_after(req, row->status))

@@ -19,10 +19,11 @@
  * people read, secrets are masked.
  *
  * Who may send what: the broker checks that user_id is the sender's own user, so an event straight
- * from the exchange must carry its publisher's name there. What comes by another way (the return of
- * a retry tier, a replay, the default exchange) was put there by ourselves or by ops, as only they
- * have the right to; our copies keep the name of the first sender in a header, which is worth
- * nothing on any other way. */
+ * from the exchange must carry its publisher's name there; without a user_id (a tool's message) the
+ * routing key must be the event's type, as who may use which key is checked as well. What comes by
+ * another way (the return of a retry tier, a replay, the default exchange) was put there by
+ * ourselves or by ops, as only they have the right to; our copies keep the name of the first sender
+ * in a header, which is worth nothing on any other way. */
 
 #include "common/app/inbox.h"
 
@@ -168,23 +169,23 @@ static const char *earlier(const struct bus_message *m, const char *name, const 
     return h && h->text ? h->text : otherwise;
 }
 
+/* Who sent it first; an unnamed sender is NULL. */
 static const char *origin_user(const struct bus_message *m)
 {
-    if (is_fresh(m))
-        return m->user_id ? m->user_id : "unknown";
-    return earlier(m, "souk-origin-user", OPERATOR);
+    return is_fresh(m) ? m->user_id : earlier(m, "souk-origin-user", OPERATOR);
 }
 
 /* NULL when the event may come from where it came; else the name of who sent it. */
-static const char *wrong_sender(const struct bus_message *m, const struct event_kind *kind)
+static const char *wrong_sender(
+    const struct bus_message *m, const struct event_kind *kind, const char *type)
 {
     const char *sender = m->user_id;
     if (!is_fresh(m))
         sender = origin_user(m);
     else if (strcmp(bus_user(app()->bus), app()->service->name) != 0)
         return NULL; /* this broker does not tell the services apart */
-    if (!sender)
-        return "an unnamed user";
+    if (!sender)     /* but the broker let it use the key */
+        return strcmp(m->routing_key, type) == 0 ? NULL : "an unnamed user";
     return strcmp(sender, kind->publisher) == 0 || strcmp(sender, OPERATOR) == 0 ? NULL : sender;
 }
 
@@ -230,7 +231,7 @@ static void incoming_read(struct incoming *in)
         return condemn(in, "unknown_event_version",
             arena_printf(
                 a, "%s %s, this consumer knows %s", e.type, e.event_version, kind->version));
-    const char *sender = wrong_sender(in->message, kind);
+    const char *sender = wrong_sender(in->message, kind, e.type);
     if (sender)
         return condemn(in, "wrong_publisher",
             arena_printf(a, "%s may be sent by %s, not by %s", e.type, kind->publisher, sender));
@@ -499,7 +500,9 @@ static struct bus_message copy_of(struct incoming *in, bool dead, int64_t attemp
     put_header(&to, "souk-last-failed-at", now);
     put_header(&to, "souk-origin-queue", queue);
     put_header(&to, "souk-origin-key", earlier(from, "souk-origin-key", from->routing_key));
-    put_header(&to, "souk-origin-user", origin_user(from));
+    const char *sender = origin_user(from);
+    bool doubted = strcmp(in->error_code, "wrong_publisher") == 0;
+    put_header(&to, "souk-origin-user", sender ? sender : doubted ? "unknown" : OPERATOR);
     put_header(&to, "traceparent", in->work.trace_parent);
     to.headers[to.headers_count++] =
         (struct bus_header){.name = "souk-attempts", .value = attempts};
