@@ -51,6 +51,28 @@ static int apply_facts(struct pg_tx *tx, struct order *o, const struct event *e,
     }
 }
 
+static const char *order_of(const struct event *e)
+{
+    return strcmp(e->type, EVENT_INVENTORY_UPDATED.type) == 0
+               ? ((const struct inventory_updated *)e->payload)->order_id
+               : ((const struct payment_event *)e->payload)->order_id;
+}
+
+/* The handlers of a batch keep their locks to its end, and payment and stock of the same orders are
+ * told in different batches: taken one by one, they would wait for each other in a circle. */
+int order_before_batch(struct pg_tx *tx, const struct event *const *events, size_t count)
+{
+    struct buf ids = {0};
+    buf_put_char(&ids, '{');
+    for (size_t i = 0; i < count; i++)
+        if (order_of(events[i]))
+            buf_printf(&ids, "%s%s", ids.len > 1 ? "," : "", order_of(events[i]));
+    buf_put_char(&ids, '}');
+    int r = store_lock_all(tx, arena_strndup(fiber_arena(), ids.ptr, ids.len));
+    buf_deinit(&ids);
+    return r;
+}
+
 static int on_payment_completed(struct pg_tx *tx, const struct event *e)
 {
     const struct payment_event *p = e->payload;

@@ -15,6 +15,7 @@ int main(int argc, char **argv)
         SERVICE_TABLE(routes, order_routes),
         .queue = "order-queue",
         SERVICE_TABLE(consumers, order_consumers),
+        .before_batch = order_before_batch,
         SERVICE_TABLE(publishes, order_publishes),
         SERVICE_TABLE(statements, order_statements),
         .outcomes = outcomes,

@@ -116,6 +116,8 @@ int store_insert(struct pg_tx *tx, const struct order_create_body *o); /* queued
 /* 0 with NULL when there is none. `for_update` locks the row until the commit. */
 int store_get(struct pg_tx *tx, const char *order_id, bool for_update, struct order **ret_order)
     PARKS;
+/* Locks those that exist, in one order whoever asks: "{id,id}" (queued). */
+int store_lock_all(struct pg_tx *tx, const char *order_ids);
 int store_find(const char *order_id, struct order **ret_order) PARKS;
 /* NULL filters match everything; a page ends after limit + 1 rows so that the caller sees whether
  * more exist. */
@@ -138,6 +140,7 @@ int store_history_add(struct pg_tx *tx, const char *order_id, const char *from, 
 
 extern const struct consumer_row order_consumers[];
 extern const size_t order_consumers_count;
+int order_before_batch(struct pg_tx *tx, const struct event *const *events, size_t count);
 extern const struct event_kind *const order_publishes[];
 extern const size_t order_publishes_count;
 

@@ -27,6 +27,7 @@ enum {
     SQL_INSERT_ITEMS,
     SQL_GET,
     SQL_LOCK,
+    SQL_LOCK_ALL,
     SQL_LIST,
     SQL_HISTORY,
     SQL_HISTORY_ADD,
@@ -51,6 +52,8 @@ const struct pg_statement order_statements[] = {
         &order_table},
     [SQL_LOCK] = {"order_lock", "SELECT " ORDER_COLUMNS "FROM orders o WHERE o.id = $1 FOR UPDATE",
         &order_table},
+    [SQL_LOCK_ALL] = {"order_lock_all",
+        "SELECT FROM orders WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE"},
     [SQL_LIST] = {"order_list",
         "SELECT " ORDER_COLUMNS "FROM orders o "
         "WHERE ($1::uuid IS NULL OR o.user_id = $1) "
@@ -116,6 +119,11 @@ int store_get(struct pg_tx *tx, const char *order_id, bool for_update, struct or
         &result));
     *ret_order = result.rows.len ? PG_ROW(result, struct order, 0) : NULL;
     return 0;
+}
+
+int store_lock_all(struct pg_tx *tx, const char *order_ids)
+{
+    return pg_queue(tx, &order_statements[SQL_LOCK_ALL], PG_ARGS(PG_TEXT(order_ids)));
 }
 
 int store_find(const char *order_id, struct order **ret_order)

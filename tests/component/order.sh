@@ -232,6 +232,16 @@ refunded "$second" 1500
 check 'then the rest' until_true 10 is_now "$second" refunded
 is 'older sums change nothing' "$(path "$second")" 'created paid confirmed partially_refunded refunded'
 
+service_start order "PORT=$((PORT_BASE + 18))"
+many=()
+for i in {1..30}; do make && many+=("$ORDER"); done
+for order in "${many[@]}"; do paid "$order"; done
+for order in "${many[@]}"; do stock "$order" committed; done
+all=$(printf "'%s'," "${many[@]}")
+confirmed() { [ "$(sql order "SELECT count(*) FROM orders WHERE id IN (${all%,}) AND status = 'confirmed'")" = 30 ]; }
+check 'two processes confirm them all' until_true 10 confirmed
+service_stop "order-$((PORT_BASE + 18))"
+
 # ---- people ----
 
 move() { ask PATCH "$O/$1/status" "{\"status\":\"$2\"}" -H "$3" "${@:4}"; }
