@@ -280,7 +280,13 @@ static int refuse_lines(
     return refuse(s->req, outcome, "%s", detail);
 }
 
-/* Both prices of each line that costs more than the cart said. */
+static bool same_price(const struct order_item *a, const struct order_item *b)
+{
+    return a->unit_price.amount == b->unit_price.amount &&
+           money_same_currency(&a->unit_price, &b->unit_price);
+}
+
+/* Both prices of each line that costs something else than the cart said. */
 static void put_risen_lines(struct saga *s, struct list before, struct list now)
 {
     struct json_writer w = refuse_extra(s->req);
@@ -289,7 +295,7 @@ static void put_risen_lines(struct saga *s, struct list before, struct list now)
     for (size_t i = 0; i < before.len; i++) {
         const struct order_item *was = LIST_AT(before, struct order_item, i);
         const struct order_item *is = LIST_AT(now, struct order_item, i);
-        if (was->unit_price.amount == is->unit_price.amount)
+        if (same_price(was, is))
             continue;
         json_object_begin(&w);
         json_put_text(&w, "sku", was->sku);
@@ -313,7 +319,7 @@ static void forget_moved_prices(struct list before, struct list now)
 {
     for (size_t i = 0; i < before.len; i++) {
         const struct order_item *was = LIST_AT(before, struct order_item, i);
-        if (was->unit_price.amount != LIST_AT(now, struct order_item, i)->unit_price.amount)
+        if (!same_price(was, LIST_AT(now, struct order_item, i)))
             price_forget(was->sku);
     }
 }
@@ -325,9 +331,8 @@ static int take_prices(struct saga *s, struct list current)
     struct list before = items_copy(s->c->items);
     bool rose = cart_prices_rose(s->c->items, current);
     forget_moved_prices(before, s->c->items);
-    TRY(cart_items_total(s->c->items, &s->c->total));
     if (!rose)
-        return 0;
+        return cart_items_total(s->c->items, &s->c->total);
     put_risen_lines(s, before, s->c->items);
     return refuse(s->req, CART_PRICE_CHANGED, "The cart shows the new prices now");
 }

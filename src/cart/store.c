@@ -67,10 +67,12 @@ const struct pg_statement cart_statements[] = {
     [SQL_ITEMS_REDUCE] = {"cart_items_reduce",
         "UPDATE cart_items c SET quantity = c.quantity - (i->>'quantity')::bigint "
         "FROM jsonb_array_elements($2::jsonb) i WHERE c.cart_id = $1 AND c.sku = i->>'sku'"},
+    /* A line that changed its currency keeps its price: a cart of two currencies has no total. */
     [SQL_ITEMS_REPRICE] = {"cart_items_reprice",
         "UPDATE cart_items c SET unit_price = (i->'unitPrice'->>'amount')::bigint, "
-        "currency = i->'unitPrice'->>'currency', name = i->>'name' "
-        "FROM jsonb_array_elements($2::jsonb) i WHERE c.cart_id = $1 AND c.sku = i->>'sku'"},
+        "name = i->>'name' "
+        "FROM jsonb_array_elements($2::jsonb) i WHERE c.cart_id = $1 AND c.sku = i->>'sku' "
+        "AND c.currency = i->'unitPrice'->>'currency'"},
     [SQL_CHECKOUT_INSERT] = {"checkout_insert",
         "INSERT INTO checkouts (id, user_id, cart_id, idempotency_key, fingerprint, order_id, "
         "lease_until, items, total, currency) VALUES ($1, $2, $3, $4, $5, $6, "

@@ -236,6 +236,13 @@ says 'a price that rose needs consent' 409 '.code == "price_changed"' \
 is 'with nothing held' "$(stock B) $(payment "$(order_of rise)")" '500/0 voided'
 cart
 is 'and the cart shows it' "$(lines) $(field .total.amount)" 'A2 B4 3200'
+product TURN 10 100
+put TURN 1
+change TURN '{"price":{"amount":100,"currency":"EUR"}}'
+checkout turn
+says 'so does one in another currency' 409 '.code == "price_changed"' '.lines | length == 1' '.lines[0].is.currency == "EUR"'
+is 'and the cart stays in one' "$(in_cart) $(sql seller "SELECT sum(held) FROM stock WHERE sku LIKE '%-$run'")" 'A2 B4 TURN1 0'
+ask DELETE "$C/items/TURN-$run" - -H "$AS"
 reprice A 900
 
 # ---- checkout: bought ----
