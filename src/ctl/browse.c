@@ -174,12 +174,15 @@ static bool whole_number(const amqp_field_value_t *v, int64_t *ret_value)
     }
 }
 
-/* The flat headers, as the consumers see them. */
+/* The flat headers, as the consumers see them. How often the letter was looked at is nobody's
+ * business. */
 static void keep_headers(struct arena *a, const amqp_table_t *t, struct bus_message *m)
 {
     for (int i = 0; i < t->num_entries && m->headers_count < BUS_HEADERS_LIMIT; i++) {
         const amqp_table_entry_t *e = &t->entries[i];
         struct bus_header h = {.name = keep(a, e->key)};
+        if (strcmp(h.name, "x-delivery-count") == 0)
+            continue;
         bool text = e->value.kind == AMQP_FIELD_KIND_UTF8 || e->value.kind == AMQP_FIELD_KIND_BYTES;
         if (text)
             h.text = keep(a, e->value.value.bytes);

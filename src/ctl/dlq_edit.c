@@ -98,7 +98,8 @@ static bool run_editor(const char *path, int terminal)
     pid_t child = fork();
     if (child == 0) {
         dup2(terminal, STDOUT_FILENO);
-        execl("/bin/sh", "sh", "-c", "exec ${EDITOR:-vi} \"$1\"", "sh", path, (char *)NULL);
+        execl(
+            "/bin/sh", "sh", "-c", "eval \"${EDITOR:-vi} \\\"\\$1\\\"\"", "sh", path, (char *)NULL);
         _exit(127);
     }
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
