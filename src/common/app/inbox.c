@@ -406,10 +406,14 @@ static void handle_batch(struct incoming *list, size_t count)
 
 /* ---- copies to the tiers and to the dead letters ---- */
 
+/* A dead letter that somebody moved back (the RabbitMQ page moves it with all its headers) begins
+ * at the first tier again. */
 static int64_t attempts_of(const struct bus_message *m)
 {
     const struct bus_header *h = bus_header_get(m, "souk-attempts");
-    return h && !is_fresh(m) && !h->text && h->value >= 0 ? h->value : 0;
+    if (!h || is_fresh(m) || bus_header_get(m, "souk-dead-at"))
+        return 0;
+    return !h->text && h->value >= 0 ? h->value : 0;
 }
 
 static void put_header(struct bus_message *m, const char *name, const char *text)
@@ -503,6 +507,10 @@ static struct bus_message copy_of(struct incoming *in, bool dead, int64_t attemp
     const char *sender = origin_user(from);
     bool doubted = strcmp(in->error_code, "wrong_publisher") == 0;
     put_header(&to, "souk-origin-user", sender ? sender : doubted ? "unknown" : OPERATOR);
+    put_header(&to, "souk-dead-at", dead ? now : NULL);
+    /* By these soukctl knows what failed again. */
+    put_header(&to, "souk-replayed-by", earlier(from, "souk-replayed-by", NULL));
+    put_header(&to, "souk-replayed-at", earlier(from, "souk-replayed-at", NULL));
     put_header(&to, "traceparent", in->work.trace_parent);
     to.headers[to.headers_count++] =
         (struct bus_header){.name = "souk-attempts", .value = attempts};
