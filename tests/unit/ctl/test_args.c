@@ -1,0 +1,77 @@
+#include <criterion/criterion.h>
+#include <criterion/redirect.h>
+
+#include "common/base/clock.h"
+#include "ctl/ctl.h"
+
+static int parse(const struct command *c, char **words, struct args *ret_args)
+{
+    int n = 0;
+    while (words[n])
+        n++;
+    cr_redirect_stderr();
+    return args_parse(c, n, words, ret_args);
+}
+#define PARSE(command, ret_args, ...) parse(command, (char *[]){__VA_ARGS__, NULL}, ret_args)
+
+Test(args, parse__values_in_both_spellings__are_taken)
+{
+    struct args a;
+    cr_assert_eq(PARSE(&dlq_redrive_command, &a, (char[]){"--queue"}, (char[]){"order"},
+                     (char[]){"--canary=3"}, (char[]){"--older-than"}, (char[]){"2h"},
+                     (char[]){"--dry-run"}, (char[]){"--json"}),
+        0);
+    cr_assert_str_eq(args_text(&a, "queue"), "order");
+    cr_assert_eq(args_number(&a, "canary", 0), 3);
+    cr_assert_eq(args_number(&a, "older-than", 0), 7200 * USEC_PER_SEC);
+    cr_assert(args_given(&a, "dry-run"));
+    cr_assert(a.json);
+    cr_assert_not(args_given(&a, "all"));
+    cr_assert_eq(args_number(&a, "rate", 17), 17);
+}
+
+Test(args, parse__what_the_table_does_not_know__is_a_usage_error)
+{
+    struct args a;
+    cr_assert_eq(PARSE(&dlq_list_command, &a, (char[]){"--colour"}), CTL_USAGE);
+    cr_assert_eq(PARSE(&dlq_list_command, &a, (char[]){"order"}), CTL_USAGE);
+    cr_assert_eq(PARSE(&dlq_show_command, &a, (char[]){"--body"}), CTL_USAGE);
+    cr_assert_eq(PARSE(&dlq_show_command, &a, (char[]){"a"}, (char[]){"b"}), CTL_USAGE);
+    cr_assert_eq(PARSE(&dlq_list_command, &a, (char[]){"--queue"}), CTL_USAGE);
+    cr_assert_eq(PARSE(&dlq_redrive_command, &a, (char[]){"--dry-run=yes"}), CTL_USAGE);
+    cr_assert_eq(PARSE(&dlq_redrive_command, &a, (char[]){"--rate"}, (char[]){"0"}), CTL_USAGE);
+    cr_assert_eq(PARSE(&dlq_redrive_command, &a, (char[]){"--rate"}, (char[]){"-1"}), CTL_USAGE);
+    cr_assert_eq(
+        PARSE(&dlq_redrive_command, &a, (char[]){"--older-than"}, (char[]){"2"}), CTL_USAGE);
+}
+
+Test(args, parse__help__needs_no_position)
+{
+    struct args a;
+    cr_assert_eq(PARSE(&dlq_show_command, &a, (char[]){"--help"}), 0);
+    cr_assert(a.help);
+}
+
+Test(args, duration__number_and_unit__is_micros)
+{
+    int64_t us = 0;
+    cr_assert(duration_parse("90s", &us) && us == 90 * USEC_PER_SEC);
+    cr_assert(duration_parse("15m", &us) && us == 900 * USEC_PER_SEC);
+    cr_assert(duration_parse("3d", &us) && us == 259200 * USEC_PER_SEC);
+    us = 5;
+    static const char *const bad[] = {
+        "", "s", "1", "1w", "-1s", "1.5h", "1 h", "9223372036854775807d"};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        cr_assert_not(duration_parse(bad[i], &us), "%s", bad[i]);
+    cr_assert_eq(us, 5);
+}
+
+Test(args, commands__all_of_them__are_found_and_explain_themselves)
+{
+    for (size_t i = 0; ctl_commands()[i]; i++) {
+        const struct command *c = ctl_commands()[i];
+        cr_assert_eq(command_find(c->group, c->name), c);
+        cr_assert(*c->doc && *c->examples && c->options_count <= CTL_OPTIONS_LIMIT);
+    }
+    cr_assert_null(command_find("dlq", "burn"));
+}
