@@ -77,6 +77,8 @@ bool letter_matches(const struct letter_filter *f, const struct letter *l)
 
 void letter_mark(struct bus_message *m, const char *name, const char *text)
 {
+    if (!text)
+        return;
     for (size_t i = 0; i < m->headers_count; i++)
         if (strcmp(m->headers[i].name, name) == 0) {
             m->headers[i] = (struct bus_header){.name = name, .text = text};
@@ -110,8 +112,7 @@ struct bus_message letter_replay(
     to.headers_count = 0;
     letter_mark(&to, "souk-replayed-by", who);
     letter_mark(&to, "souk-replayed-at", stamp);
-    letter_mark(&to, "souk-origin-user",
-        header_text(from, "souk-origin-user", from->user_id ? from->user_id : "unknown"));
+    letter_mark(&to, "souk-origin-user", header_text(from, "souk-origin-user", from->user_id));
     to.headers[to.headers_count++] = (struct bus_header){.name = "souk-attempts", .value = 0};
     for (size_t i = 0; i < from->headers_count && to.headers_count < BUS_HEADERS_LIMIT; i++) {
         const struct bus_header *h = &from->headers[i];
@@ -127,7 +128,7 @@ struct bus_message letter_again(struct arena *a, const struct letter *l)
     to.exchange = "order-events.dlx";
     to.routing_key = l->queue->dead_letters;
     if (!bus_header_get(&to, "souk-origin-user"))
-        letter_mark(&to, "souk-origin-user", to.user_id ? to.user_id : "unknown");
+        letter_mark(&to, "souk-origin-user", to.user_id);
     to.user_id = NULL;
     return to;
 }

@@ -40,4 +40,5 @@ struct bus_message letter_replay(
     struct arena *a, const struct letter *l, const char *who, const char *stamp);
 /* The message as it lies, for its dead letter queue. */
 struct bus_message letter_again(struct arena *a, const struct letter *l);
-void letter_mark(struct bus_message *m, const char *name, const char *text); /* sets a header */
+/* Sets a header; a `text` of NULL sets none. */
+void letter_mark(struct bus_message *m, const char *name, const char *text);
