@@ -229,7 +229,7 @@ SQL
         done
         fire 8
         [ "$(codes)" = "$1 200" ] || { not_ok "the crowd logs in" "$(codes)" && finish; }
-        for ((i = 1; i <= $1; i++)); do jq -r .accessToken "$WORK/shot.$i"; done >"$file"
+        jq -r .accessToken $(seq -f "$WORK/shot.%.0f" "$1") >"$file"
     fi
     mapfile -t CROWD_TOKENS <"$file"
     CROWD_CARDS=()
