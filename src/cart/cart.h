@@ -194,7 +194,8 @@ struct saga_input {
 /* Runs the chain. 0: completed, `checkout->response` is the answer; else the outcome to refuse with
  * (already undone or handed to recovery). */
 int saga_run(struct request *req, const struct saga_input *input) PARKS;
-int saga_recover(void) PARKS; /* the background task */
+#define SAGA_RECOVERY "checkout recovery" /* the background task's name */
+int saga_recover(void) PARKS;
 
 /* ---- events.c ---- */
 

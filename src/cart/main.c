@@ -1,7 +1,7 @@
 #include "cart/cart.h"
 #include "cart/migrations.h"
 
-#define RECOVERY_PERIOD_US (2 * USEC_PER_SEC)
+#define RECOVERY_PERIOD_US USEC_PER_SEC
 
 static const struct config_row config[] = {
     {"PRICE_CACHE_S", CONFIG_I64, .fallback = "30", .min = 0, .max = 3600,
@@ -10,7 +10,7 @@ static const struct config_row config[] = {
 
 static int start(void)
 {
-    return app_every("checkout recovery", RECOVERY_PERIOD_US, saga_recover);
+    return app_every(SAGA_RECOVERY, RECOVERY_PERIOD_US, saga_recover);
 }
 
 int main(int argc, char **argv)

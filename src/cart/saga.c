@@ -14,11 +14,12 @@
 
 #include "cart/cart.h"
 
-#define STEPS_LIMIT     8                  /* 4 of the chain, 3 of the undoing */
-#define UNDO_TIME_US    (1 * USEC_PER_SEC) /* the shopper waits; what takes longer is recovery's */
+#define STEPS_LIMIT     8                   /* 4 of the chain, 3 of the undoing */
+#define UNDO_TIME_US    (1 * USEC_PER_SEC)  /* the shopper waits; what takes longer is recovery's */
+#define UNDO_BRIEF_US   (500 * USEC_PER_MS) /* when a peer is away */
 #define FINISH_TIME_US  (3 * USEC_PER_SEC)
 #define RECOVER_TIME_US (10 * USEC_PER_SEC)
-#define LEASE_RETRY_US  (5 * USEC_PER_SEC)
+#define LEASE_RETRY_US  (2 * USEC_PER_SEC)
 
 struct saga {
     struct request *req; /* NULL in recovery */
@@ -487,11 +488,12 @@ static const char *answer_of(const struct checkout *c)
 }
 
 /* 0; OUTCOME_CONFLICT when recovery was faster (nothing is written then). The cart is locked before
- * its lines, as every other writer does. */
-static int write_end(struct saga *s, const char *state, bool take_out, bool reprice)
+ * its lines, as every other writer does. `lease_us`: how long a saga that goes on is left alone. */
+static int write_end(
+    struct saga *s, const char *state, bool take_out, bool reprice, int64_t lease_us)
 {
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
-    bool ours, live = strcmp(state, "compensating") == 0;
+    bool ours;
     TRY(pg_begin(app()->pg, &tx));
     if (take_out || reprice)
         TRY(store_cart_touch(tx, s->c->cart_id));
@@ -501,7 +503,7 @@ static int write_end(struct saga *s, const char *state, bool take_out, bool repr
         TRY(store_items_take_out(tx, s->c));
     if (reprice)
         TRY(store_items_reprice(tx, s->c, s->c->items));
-    TRY(store_checkout_set(tx, s->c, state, live ? LEASE_RETRY_US : 0, &ours));
+    TRY(store_checkout_set(tx, s->c, state, lease_us, &ours));
     if (!ours)
         return OUTCOME_CONFLICT;
     TRY(pg_commit(tx));
@@ -517,7 +519,7 @@ static int complete(struct saga *s)
     s->c->outcome = s->c->detail = s->c->extensions = NULL;
     s->c->kept = false;
     struct fiber_shield shield = fiber_shield_begin(clock_mono_us() + FINISH_TIME_US);
-    int r = write_end(s, "completed", true, false);
+    int r = write_end(s, "completed", true, false, 0);
     fiber_shield_end(shield);
     if (r != 0)
         log_warn("checkout end not written, recovery will", LF_TEXT("orderId", s->c->order_id),
@@ -544,30 +546,47 @@ static void keep_refusal(struct saga *s, int outcome)
             arena_strndup(fiber_arena(), s->req->extensions.ptr, s->req->extensions.len);
 }
 
-/* The request's failure: undo under a shield (the shopper may have left), then end the row or leave
+/* Under a shield, for the shopper may have left. When a peer is away the undoing will hardly
+ * succeed now either: it is left to recovery soon, for the shopper waits. True when nothing is
+ * left;
+ * `*ret_exists` when the order's create had arrived after all: then nothing was undone. */
+static bool undo_in_time(struct saga *s, bool *ret_exists)
+{
+    struct fiber_shield shield =
+        fiber_shield_begin(clock_mono_us() + (s->may_help_later ? UNDO_BRIEF_US : UNDO_TIME_US));
+    int asked = s->order_touched ? ask_order(s, ret_exists) : 0;
+    bool undone = asked == 0 && !*ret_exists && undo(s);
+    fiber_shield_end(shield);
+    return undone;
+}
+
+/* With time of its own: a peer that hung in the undoing must not cost the row's end. */
+static void write_failure(struct saga *s, bool undone, bool reprice)
+{
+    struct fiber_shield shield = fiber_shield_begin(clock_mono_us() + FINISH_TIME_US);
+    int r = write_end(s, undone ? "failed" : "compensating", false, reprice, 0);
+    fiber_shield_end(shield);
+    if (r == 0 && undone)
+        return;
+    log_warn("checkout left to recovery", LF_TEXT("orderId", s->c->order_id));
+    app_nudge(SAGA_RECOVERY);
+}
+
+/* The request's failure: undo what can be undone while the shopper waits, then end the row or leave
  * it to recovery. */
 static int fail(struct saga *s, int r)
 {
     int outcome =
         r > 0 ? r : unavailable(s, CART_ORDER_UNAVAILABLE, 0, &(struct peer_answer){.code = ""});
-    struct fiber_shield shield = fiber_shield_begin(clock_mono_us() + UNDO_TIME_US);
     bool exists = false;
     keep_refusal(s, outcome);
-    int asked = s->order_touched ? ask_order(s, &exists) : 0;
-    if (asked == 0 && exists) { /* the create had arrived after all */
-        fiber_shield_end(shield);
+    bool undone = undo_in_time(s, &exists);
+    if (exists) {
         s->req->detail = NULL;
         buf_reset(&s->req->extensions);
         return complete(s);
     }
-    bool undone = asked == 0 && undo(s);
-    fiber_shield_end(shield);
-    /* With time of its own: a peer that hung in the undoing must not cost the row's end. */
-    shield = fiber_shield_begin(clock_mono_us() + FINISH_TIME_US);
-    int w = write_end(s, undone ? "failed" : "compensating", false, outcome == CART_PRICE_CHANGED);
-    fiber_shield_end(shield);
-    if (w != 0 || !undone)
-        log_warn("checkout left to recovery", LF_TEXT("orderId", s->c->order_id));
+    write_failure(s, undone, outcome == CART_PRICE_CHANGED);
     if (s->may_help_later)
         refuse_retry_after(s->req, 1);
     return outcome;
@@ -588,8 +607,11 @@ int saga_run(struct request *req, const struct saga_input *input)
 static void recover_saga(struct saga *s)
 {
     bool exists, waited = strcmp(s->c->state, "compensating") == 0;
-    if (ask_order(s, &exists) != 0)
+    if (ask_order(s, &exists) != 0) {
+        s->steps_count = 0;
+        (void)write_end(s, s->c->state, false, false, LEASE_RETRY_US);
         return;
+    }
     log_info("checkout recovered", LF_TEXT("orderId", s->c->order_id), LF_BOOL("exists", exists));
     if (exists) {
         if (read_order(s) == 0)
@@ -601,7 +623,8 @@ static void recover_saga(struct saga *s)
     bool undone = undo(s);
     if (!undone && waited)
         s->steps_count = 0;
-    (void)write_end(s, undone ? "failed" : "compensating", false, false);
+    (void)write_end(
+        s, undone ? "failed" : "compensating", false, false, undone ? 0 : LEASE_RETRY_US);
 }
 
 static void recover_one(struct checkout *c)
