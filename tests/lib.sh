@@ -203,7 +203,7 @@ orders_of() { sql order "SELECT count(*) FROM orders WHERE user_id = '$1'"; }
 has_orders() { [ "$(orders_of "$1")" = "$2" ]; }
 # mail_to ADDRESS TEXT: a mail to that address whose subject or body has the text.
 mail_to() {
-    curl -sS --max-time 5 "$MAIL_URL/email" |
+    curl -sS --max-time 5 "$MAIL_URL/email?to.address=$1" |
         jq -e --arg to "$1" --arg text "$2" 'any(.[]; any(.to[]; .address == $to) and ((.subject // "") + (.text // "") | contains($text)))' >/dev/null
 }
 no_live_checkouts() { sql_is cart "SELECT count(*) FROM checkouts WHERE state IN ('running', 'compensating')" 0; }
