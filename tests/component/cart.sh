@@ -301,7 +301,7 @@ before=$(orders)
 for i in {1..20}; do aim POST "$C/checkout" "{\"paymentMethodId\":\"$CARD\"}" "$AS" "Idempotency-Key: each$i-$run"; done
 volley >"$SCRATCH/codes"
 is "under twenty keys as well ($(cat "$SCRATCH/codes"))" "$(orders)" $((before + 1))
-is 'none of which was an error of ours' "$(grep -c ' 5' "$SCRATCH/codes")" 0
+is 'none of which was an error of ours' "$(grep -cE ' 5[0-9][0-9]' "$SCRATCH/codes")" 0
 for i in {1..10}; do
     aim POST "$C/items" "{\"sku\":\"A-$run\"}" "$AS"
     aim POST "$C/items" "{\"sku\":\"B-$run\"}" "$AS"
@@ -309,7 +309,7 @@ for i in {1..10}; do
     aim PUT "$C/items/B-$run" '{"quantity":1}' "$AS"
 done
 volley >"$SCRATCH/codes"
-check 'clicks on everything at once do not block each other' test "$(grep -c ' 5' "$SCRATCH/codes")" = 0
+check 'clicks on everything at once do not block each other' test "$(grep -cE ' 5[0-9][0-9]' "$SCRATCH/codes")" = 0
 check 'and leave no checkout behind' until_true 5 no_live
 
 # ---- checkout: somebody is away ----
