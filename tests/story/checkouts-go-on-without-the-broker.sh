@@ -26,7 +26,7 @@ put "$SKU"
 checkout
 that "they go on when it is back" answered 201
 bought=$((bought + 1))
-all_confirmed() { sql_is order "SELECT count(*) FROM orders WHERE user_id = '$USER_ID' AND status = 'confirmed'" $bought; }
+all_confirmed() { sql_is order "SELECT count(*) FROM orders WHERE user_id = '$USER_ID' AND status = 'confirmed'" "$bought"; }
 soon 40 "all of them are confirmed" all_confirmed
 soon 5 "all of it is sold" stock_is "$SKU" "$((200 - bought)) 0 $bought"
 

@@ -31,7 +31,7 @@ buyer() {
 }
 buyers() {
     local i
-    : >"$WORK/bought" >"$WORK/refused" >"$WORK/surprises"
+    truncate -s 0 "$WORK/bought" "$WORK/refused" "$WORK/surprises"
     trap - EXIT
     for i in {0..7}; do buyer "$i" "$1" 2>/dev/null & done
     trap leave EXIT

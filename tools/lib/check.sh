@@ -55,7 +55,7 @@ check_arch() {
     local script failed=0
     for script in "$ROOT"/tests/arch/*.sh; do
         [ -e "$script" ] || continue
-        (cd "$ROOT" && bash "$script") || failed=1
+        (cd "$ROOT" && bash "$script") || [ $? = 77 ] || failed=1 # 77: nothing is built yet
     done
     return $failed
 }
