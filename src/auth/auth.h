@@ -264,9 +264,6 @@ extern const size_t auth_routes_count;
 int require_live(struct request *req) PARKS;
 /* The same, and the path's user must be the caller (or anybody, for admins), else not found. */
 int require_own(struct request *req, const char *user_id) PARKS;
-/* A list's cursor, "<createdAt µs>|<id>" of the last row shown. */
-int page_position(
-    struct request *req, const char *cursor, int64_t *ret_before_us, const char **ret_before_id);
 
 /* session_handlers.c */
 int post_register(struct request *req);

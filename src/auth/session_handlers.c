@@ -250,37 +250,20 @@ int post_logout(struct request *req)
     return reply_empty(req, 204); /* also when it had ended before */
 }
 
-int page_position(
-    struct request *req, const char *cursor, int64_t *ret_before_us, const char **ret_before_id)
-{
-    const char *position;
-    TRY(cursor_decode(req, cursor, &position));
-    if (!position)
-        return *ret_before_us = 0, *ret_before_id = NULL, 0;
-    struct span rest = span_of(position), time;
-    int64_t before_us;
-    if (!span_cut(&rest, '|', &time) || !span_to_i64(time, &before_us) || !uuid_valid(rest))
-        return refuse_field(req, "/cursor", "is not a cursor of this list");
-    *ret_before_us = before_us;
-    *ret_before_id = arena_strndup(req->arena, rest.ptr, rest.len);
-    return 0;
-}
-
 int get_sessions(struct request *req)
 {
     const struct user_params *p = req->params;
-    const char *before_id, *next = NULL;
+    struct place before;
+    const char *next = NULL;
     struct list rows;
-    int64_t before_us;
     TRY(require_live(req));
-    TRY(page_position(req, p->cursor, &before_us, &before_id));
+    TRY(place_read(req, p->cursor, true, &before));
     TRY(store_sessions(
-        req->caller.user_id, req->caller.session_id, before_us, before_id, p->limit, &rows));
+        req->caller.user_id, req->caller.session_id, before.number, before.id, p->limit, &rows));
     if ((int64_t)rows.len > p->limit) {
         rows.len = (size_t)p->limit;
         const struct session *last = LIST_AT(rows, struct session, rows.len - 1);
-        next = cursor_encode(
-            req->arena, arena_printf(req->arena, "%lld|%s", (long long)last->created_at, last->id));
+        next = place_cursor(req->arena, last->created_at, last->id);
     }
     return reply_page(req, &session_table, rows, next);
 }

@@ -117,17 +117,16 @@ int put_roles(struct request *req)
 int get_addresses(struct request *req)
 {
     const struct user_params *p = req->params;
-    const char *before_id, *next = NULL;
+    struct place before;
+    const char *next = NULL;
     struct list rows;
-    int64_t before_us;
     TRY(require_own(req, p->user_id));
-    TRY(page_position(req, p->cursor, &before_us, &before_id));
-    TRY(store_addresses(p->user_id, before_us, before_id, p->limit, &rows));
+    TRY(place_read(req, p->cursor, true, &before));
+    TRY(store_addresses(p->user_id, before.number, before.id, p->limit, &rows));
     if ((int64_t)rows.len > p->limit) {
         rows.len = (size_t)p->limit;
         const struct user_address *last = LIST_AT(rows, struct user_address, rows.len - 1);
-        next = cursor_encode(
-            req->arena, arena_printf(req->arena, "%lld|%s", (long long)last->created_at, last->id));
+        next = place_cursor(req->arena, last->created_at, last->id);
     }
     return reply_page(req, &user_address_table, rows, next);
 }

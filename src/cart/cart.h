@@ -5,6 +5,7 @@
 
 #include "common/app/service.h"
 #include "common/base/uuid.h"
+#include "common/contract/address.h"
 #include "common/contract/events.h"
 
 enum cart_outcome {
@@ -57,11 +58,6 @@ struct merge_body {
     bool dry_run;
 };
 extern const struct table merge_body_table;
-
-struct address {
-    const char *name, *line1, *line2, *city, *region, *postal_code, *country;
-};
-extern const struct table address_table;
 
 struct checkout_body {
     const char *payment_method_id, *address_id;

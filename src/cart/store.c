@@ -120,12 +120,7 @@ const size_t cart_statements_count = ARRAY_SIZE(cart_statements);
 
 static const char *items_json(struct list items)
 {
-    struct buf text = {0};
-    struct json_writer w = json_writer_on(&text);
-    json_list(&w, &order_item_table, items);
-    const char *copy = arena_strndup(fiber_arena(), text.ptr, text.len);
-    buf_deinit(&text);
-    return copy;
+    return json_list_text(fiber_arena(), &order_item_table, items);
 }
 
 /* ---- carts ---- */

@@ -38,21 +38,6 @@ int put_preferences(struct request *req)
 
 /* ---- lists ---- */
 
-/* A cursor is "<createdAt µs>|<id>" of the last one shown. */
-static int read_position(
-    struct request *req, const char *cursor, int64_t *ret_before_us, const char **ret_before_id)
-{
-    const char *position;
-    TRY(cursor_decode(req, cursor, &position));
-    if (!position)
-        return 0;
-    struct span rest = span_of(position), time;
-    if (!span_cut(&rest, '|', &time) || !span_to_i64(time, ret_before_us) || !uuid_valid(rest))
-        return refuse_field(req, "/cursor", "is not a cursor of this list");
-    *ret_before_id = arena_strndup(req->arena, rest.ptr, rest.len);
-    return 0;
-}
-
 static int reply_deliveries(
     struct request *req, const struct table *t, struct list deliveries, int64_t limit)
 {
@@ -60,8 +45,7 @@ static int reply_deliveries(
     if ((int64_t)deliveries.len > limit) {
         deliveries.len = (size_t)limit;
         const struct delivery *last = LIST_AT(deliveries, struct delivery, deliveries.len - 1);
-        next = cursor_encode(
-            req->arena, arena_printf(req->arena, "%lld|%s", (long long)last->created_at, last->id));
+        next = place_cursor(req->arena, last->created_at, last->id);
     }
     return reply_page(req, t, deliveries, next);
 }
@@ -69,22 +53,20 @@ static int reply_deliveries(
 int get_notifications(struct request *req)
 {
     const struct list_params *p = req->params;
-    const char *before_id = NULL;
-    int64_t before_us = 0;
+    struct place before;
     struct list deliveries;
-    TRY(read_position(req, p->cursor, &before_us, &before_id));
-    TRY(store_list_of_user(req->caller.user_id, before_us, before_id, p->limit, &deliveries));
+    TRY(place_read(req, p->cursor, true, &before));
+    TRY(store_list_of_user(req->caller.user_id, before.number, before.id, p->limit, &deliveries));
     return reply_deliveries(req, &notification_table, deliveries, p->limit);
 }
 
 int get_deliveries(struct request *req)
 {
     const struct list_params *p = req->params;
-    const char *before_id = NULL;
-    int64_t before_us = 0;
+    struct place before;
     struct list deliveries;
-    TRY(read_position(req, p->cursor, &before_us, &before_id));
-    TRY(store_list(p->status, before_us, before_id, p->limit, &deliveries));
+    TRY(place_read(req, p->cursor, true, &before));
+    TRY(store_list(p->status, before.number, before.id, p->limit, &deliveries));
     return reply_deliveries(req, &delivery_table, deliveries, p->limit);
 }
 

@@ -159,26 +159,17 @@ int get_order_history(struct request *req)
     return reply(req, 200, &order_history_table, &history);
 }
 
-/* A cursor is "<createdAt µs>|<id>" of the last order shown. */
 static int list_orders(struct request *req, const char *user_id, const struct list_params *p)
 {
-    const char *position, *before_id = NULL;
-    int64_t before_us = 0;
+    struct place before;
     struct list orders;
-    TRY(cursor_decode(req, p->cursor, &position));
-    if (position) {
-        struct span rest = span_of(position), time;
-        if (!span_cut(&rest, '|', &time) || !span_to_i64(time, &before_us) || !uuid_valid(rest))
-            return refuse_field(req, "/cursor", "is not a cursor of this list");
-        before_id = arena_strndup(req->arena, rest.ptr, rest.len);
-    }
-    TRY(store_list(user_id, p->status, before_us, before_id, p->limit, &orders));
     const char *next = NULL;
+    TRY(place_read(req, p->cursor, true, &before));
+    TRY(store_list(user_id, p->status, before.number, before.id, p->limit, &orders));
     if ((int64_t)orders.len > p->limit) {
         orders.len = (size_t)p->limit;
         const struct order *last = LIST_AT(orders, struct order, orders.len - 1);
-        next = cursor_encode(
-            req->arena, arena_printf(req->arena, "%lld|%s", (long long)last->created_at, last->id));
+        next = place_cursor(req->arena, last->created_at, last->id);
     }
     return reply_page(req, &order_table, orders, next);
 }
@@ -293,11 +284,8 @@ int put_order(struct request *req)
     if (!order_is_open(o->status))
         return refuse(
             req, OUTCOME_CONFLICT, "The address is fixed once the order is %s", o->status);
-    struct buf address = {0};
-    struct json_writer w = json_writer_on(&address);
-    json_struct(&w, &address_table, body->shipping_address);
-    o->shipping_address = span_of(arena_strndup(req->arena, address.ptr, address.len));
-    buf_deinit(&address);
+    o->shipping_address =
+        span_of(json_struct_text(req->arena, &address_table, body->shipping_address));
     TRY(store_save(tx, o));
     TRY(pg_commit(tx));
     reply_etag(req, o->version);

@@ -5,6 +5,7 @@
  * guarded status table. */
 
 #include "common/app/service.h"
+#include "common/contract/address.h"
 #include "common/contract/events.h"
 
 enum order_outcome {
@@ -46,11 +47,6 @@ struct order_items {
     struct list items; /* struct order_item */
 };
 extern const struct table order_items_table;
-
-struct address {
-    const char *name, *line1, *line2, *city, *region, *postal_code, *country;
-};
-extern const struct table address_table;
 
 struct order_create_body {
     const char *order_id, *user_id, *user_email, *user_name, *payment_id;

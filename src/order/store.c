@@ -87,29 +87,18 @@ const struct pg_statement order_statements[] = {
 };
 const size_t order_statements_count = ARRAY_SIZE(order_statements);
 
-static const char *json_of(const struct table *t, const void *value, const struct list *list)
-{
-    struct buf text = {0};
-    struct json_writer w = json_writer_on(&text);
-    if (list)
-        json_list(&w, t, *list);
-    else
-        json_struct(&w, t, value);
-    const char *copy = arena_strndup(fiber_arena(), text.ptr, text.len);
-    buf_deinit(&text);
-    return copy;
-}
-
 int store_insert(struct pg_tx *tx, const struct order_create_body *o)
 {
     TRY(pg_queue(tx, &order_statements[SQL_INSERT],
         PG_ARGS(PG_TEXT(o->order_id), PG_TEXT(o->user_id), PG_TEXT(o->user_email),
             PG_TEXT(o->user_name), PG_I64(o->total.amount), PG_TEXT(o->total.currency),
             PG_TEXT(o->payment_id),
-            PG_TEXT(
-                o->shipping_address ? json_of(&address_table, o->shipping_address, NULL) : NULL))));
+            PG_TEXT(o->shipping_address
+                        ? json_struct_text(fiber_arena(), &address_table, o->shipping_address)
+                        : NULL))));
     return pg_queue(tx, &order_statements[SQL_INSERT_ITEMS],
-        PG_ARGS(PG_TEXT(o->order_id), PG_TEXT(json_of(&order_item_table, NULL, &o->items))));
+        PG_ARGS(PG_TEXT(o->order_id),
+            PG_TEXT(json_list_text(fiber_arena(), &order_item_table, o->items))));
 }
 
 int store_get(struct pg_tx *tx, const char *order_id, bool for_update, struct order **ret_order)

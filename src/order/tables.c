@@ -41,18 +41,6 @@ static const struct field order_items_fields[] = {
 };
 const struct table order_items_table = TABLE("OrderItems", struct order_items, order_items_fields);
 
-static const struct field address_fields[] = {
-    FIELD_TEXT(
-        struct address, name, "name", .required = true, .min = 1, .max = 200, .pattern = "name"),
-    FIELD_TEXT(struct address, line1, "line1", .required = true, .min = 1, .max = 200),
-    FIELD_TEXT(struct address, line2, "line2", .max = 200, .omit_empty = true),
-    FIELD_TEXT(struct address, city, "city", .required = true, .min = 1, .max = 100),
-    FIELD_TEXT(struct address, region, "region", .max = 100, .omit_empty = true),
-    FIELD_TEXT(struct address, postal_code, "postalCode", .max = 20, .omit_empty = true),
-    FIELD_TEXT(struct address, country, "country", .required = true, .pattern = "country"),
-};
-const struct table address_table = TABLE("Address", struct address, address_fields);
-
 static const struct field order_create_fields[] = {
     FIELD_UUID(struct order_create_body, order_id, "orderId",
         .doc = "allotted by the caller; made here when absent"),

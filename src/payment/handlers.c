@@ -25,27 +25,19 @@ int post_payment_method(struct request *req)
     return pg_commit(tx);
 }
 
-/* A cursor is "<createdAt µs>|<id>" of the last method shown. */
 int get_payment_methods(struct request *req)
 {
     const struct page_params *p = req->params;
-    const char *position, *before_id = NULL, *next = NULL;
-    int64_t before_us = 0;
+    struct place before;
     struct list methods;
-    TRY(cursor_decode(req, p->cursor, &position));
-    if (position) {
-        struct span rest = span_of(position), time;
-        if (!span_cut(&rest, '|', &time) || !span_to_i64(time, &before_us) || !uuid_valid(rest))
-            return refuse_field(req, "/cursor", "is not a cursor of this list");
-        before_id = arena_strndup(req->arena, rest.ptr, rest.len);
-    }
-    TRY(store_method_list(req->caller.user_id, before_us, before_id, p->limit, &methods));
+    const char *next = NULL;
+    TRY(place_read(req, p->cursor, true, &before));
+    TRY(store_method_list(req->caller.user_id, before.number, before.id, p->limit, &methods));
     if ((int64_t)methods.len > p->limit) {
         methods.len = (size_t)p->limit;
         const struct payment_method *last =
             LIST_AT(methods, struct payment_method, methods.len - 1);
-        next = cursor_encode(
-            req->arena, arena_printf(req->arena, "%lld|%s", (long long)last->created_at, last->id));
+        next = place_cursor(req->arena, last->created_at, last->id);
     }
     return reply_page(req, &payment_method_table, methods, next);
 }

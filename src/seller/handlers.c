@@ -67,23 +67,6 @@ int patch_seller(struct request *req)
 
 /* ---- reading products ---- */
 
-/* A cursor is "<number>|<sku>" of the last product shown, the number being its creation in µs, or
- * its rank in a search. */
-static int read_position(
-    struct request *req, const char *cursor, int64_t *ret_number, const char **ret_sku)
-{
-    const char *position;
-    struct span number;
-    TRY(cursor_decode(req, cursor, &position));
-    if (!position)
-        return 0;
-    struct span rest = span_of(position);
-    if (!span_cut(&rest, '|', &number) || !span_to_i64(number, ret_number) || !rest.ptr)
-        return refuse_field(req, "/cursor", "is not a cursor of this list");
-    *ret_sku = arena_strndup(req->arena, rest.ptr, rest.len);
-    return 0;
-}
-
 /* Everybody sees what is on the shelves; sellers see all of their own. */
 static bool sees_all_states(const struct request *req, const char *seller_id)
 {
@@ -98,23 +81,20 @@ static const char *next_products(
         return NULL;
     products->len = (size_t)limit;
     const struct product *last = LIST_AT(*products, struct product, products->len - 1);
-    return cursor_encode(
-        req->arena, arena_printf(req->arena, "%lld|%s",
-                        (long long)(search ? last->rank : last->created_at), last->sku));
+    return place_cursor(req->arena, search ? last->rank : last->created_at, last->sku);
 }
 
 int get_products(struct request *req)
 {
     const struct product_list_params *p = req->params;
     bool all = sees_all_states(req, p->seller_id);
-    int64_t number = 0;
-    const char *sku = NULL;
+    struct place after;
     struct list products;
-    TRY(read_position(req, p->cursor, &number, &sku));
+    TRY(place_read(req, p->cursor, false, &after));
     if (p->q)
-        TRY(store_products_search(p, all, number, sku, &products));
+        TRY(store_products_search(p, all, after.number, after.id, &products));
     else
-        TRY(store_products(p, all, number, sku, &products));
+        TRY(store_products(p, all, after.number, after.id, &products));
     const char *next = next_products(req, &products, p->limit, p->q != NULL);
     if (!all)
         reply_cache(req, "public, max-age=5");

@@ -386,12 +386,7 @@ int store_movements(const char *sku, int64_t before_id, int64_t limit, struct li
 
 static const char *items_json(struct list items)
 {
-    struct buf text = {0};
-    struct json_writer w = json_writer_on(&text);
-    json_list(&w, &hold_item_table, items);
-    const char *copy = arena_strndup(fiber_arena(), text.ptr, text.len);
-    buf_deinit(&text);
-    return copy;
+    return json_list_text(fiber_arena(), &hold_item_table, items);
 }
 
 #define TAKE_ARGS(b, ttl_s)                                                                        \

@@ -9,6 +9,7 @@
 #include "common/app/idempotency.h"
 #include "common/app/route.h"
 #include "common/base/crypto.h"
+#include "common/base/uuid.h"
 
 void reply_header(struct request *req, const char *name, const char *value)
 {
@@ -182,4 +183,25 @@ int cursor_decode(struct request *req, const char *cursor, const char **ret_posi
             return *ret_position = plain, 0;
     }
     return refuse_field(req, "/cursor", "is not a cursor that a list here has given");
+}
+
+int place_read(struct request *req, const char *cursor, bool id_is_uuid, struct place *ret_place)
+{
+    const char *position;
+    struct place place = {0};
+    TRY(cursor_decode(req, cursor, &position));
+    if (position) {
+        struct span id = span_of(position), number;
+        if (!span_cut(&id, '|', &number) || !span_to_i64(number, &place.number) || id.len == 0 ||
+            (id_is_uuid && !uuid_valid(id)))
+            return refuse_field(req, "/cursor", "is not a cursor of this list");
+        place.id = arena_strndup(req->arena, id.ptr, id.len);
+    }
+    *ret_place = place;
+    return 0;
+}
+
+const char *place_cursor(struct arena *a, int64_t number, const char *id)
+{
+    return cursor_encode(a, arena_printf(a, "%lld|%s", (long long)number, id));
 }

@@ -95,3 +95,13 @@ void correlation_adopt(const char *correlation_id);
 const char *cursor_encode(struct arena *a, const char *position);
 /* NULL when absent; OUTCOME_INVALID with pointer "/cursor" when forged or broken. */
 int cursor_decode(struct request *req, const char *cursor, const char **ret_position);
+
+/* Most lists are ordered by a time (or a rank) and an id; their cursor is the place of the last one
+ * shown. */
+struct place {
+    int64_t number;
+    const char *id; /* NULL: the start of the list */
+};
+/* 0 with the place; OUTCOME_INVALID with pointer "/cursor" for what isn't one of such a list. */
+int place_read(struct request *req, const char *cursor, bool id_is_uuid, struct place *ret_place);
+const char *place_cursor(struct arena *a, int64_t number, const char *id);

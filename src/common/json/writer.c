@@ -373,3 +373,26 @@ void json_list(struct json_writer *w, const struct table *t, struct list list)
 {
     list_put(w, t, &list, false);
 }
+
+static const char *text_taken(struct arena *a, struct buf *text)
+{
+    const char *copy = arena_strndup(a, text->ptr, text->len);
+    buf_deinit(text);
+    return copy;
+}
+
+const char *json_struct_text(struct arena *a, const struct table *t, const void *value)
+{
+    struct buf text = {0};
+    struct json_writer w = json_writer_on(&text);
+    json_struct(&w, t, value);
+    return text_taken(a, &text);
+}
+
+const char *json_list_text(struct arena *a, const struct table *t, struct list list)
+{
+    struct buf text = {0};
+    struct json_writer w = json_writer_on(&text);
+    json_list(&w, t, list);
+    return text_taken(a, &text);
+}

@@ -3,6 +3,7 @@
 /* Structs to JSON text, streaming into a buffer; commas and escaping are its business. Text that is
  * not UTF-8 is written with U+FFFD in place of the bad bytes. */
 
+#include "common/base/arena.h"
 #include "common/base/buf.h"
 #include "common/json/table.h"
 
@@ -44,6 +45,10 @@ void json_struct(struct json_writer *w, const struct table *t, const void *value
 void json_struct_masked(
     struct json_writer *w, const struct table *t, const void *value); /* secrets "***" */
 void json_list(struct json_writer *w, const struct table *t, struct list list);
+
+/* The same as a NUL-terminated text in the arena: for jsonb arguments and stored answers. */
+const char *json_struct_text(struct arena *a, const struct table *t, const void *value);
+const char *json_list_text(struct arena *a, const struct table *t, struct list list);
 
 /* JSON Schema (draft 2020-12) of a table, for --describe and OpenAPI. At the top of a document it
  * names its dialect ("$schema"); inside another one it does not. Members that are not required may
