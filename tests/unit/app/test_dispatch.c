@@ -182,7 +182,8 @@ static void client_leaves(void)
     cr_assert_eq(wait_result, ERR_CANCELED);
     cr_assert(EVENTUALLY(
         strcmp(pg_server_exec("SELECT count(*) FROM idempotency_keys"), "0") == 0, 2000));
-    cr_assert(metrics_hold("{route=\"/things\",method=\"POST\",status=\"499\"} 1"));
+    cr_assert(
+        EVENTUALLY(metrics_hold("{route=\"/things\",method=\"POST\",status=\"499\"} 1"), 2000));
 }
 Test(dispatch, a_client_that_leaves__ends_the_work_and_frees_its_key)
 {
