@@ -23,6 +23,7 @@ const char *ctl_operator(void)
     const char *sudo = getenv("SUDO_USER");
     if (sudo && *sudo)
         return sudo;
+    /* cppcheck-suppress getpwuidCalled ; there is one thread that asks */
     const struct passwd *account = getpwuid(getuid());
     return account ? account->pw_name : "unknown";
 }

@@ -1,25 +1,30 @@
 #include <criterion/criterion.h>
-#include <criterion/redirect.h>
+#include <stdio.h>
 
 #include "common/base/clock.h"
 #include "ctl/ctl.h"
 
-static int parse(const struct command *c, char **words, struct args *ret_args)
+/* `line`: words parted by one blank. */
+static int parse(const struct command *c, const char *line, struct args *ret_args)
 {
+    static char words[256];
+    char *argv[16];
     int n = 0;
-    while (words[n])
-        n++;
-    cr_redirect_stderr();
-    return args_parse(c, n, words, ret_args);
+    snprintf(words, sizeof(words), "%s", line);
+    for (char *at = words; at && *at; n++) {
+        argv[n] = at;
+        at = strchr(at, ' ');
+        if (at)
+            *at++ = '\0';
+    }
+    return args_parse(c, n, argv, ret_args);
 }
-#define PARSE(command, ret_args, ...) parse(command, (char *[]){__VA_ARGS__, NULL}, ret_args)
 
 Test(args, parse__values_in_both_spellings__are_taken)
 {
     struct args a;
-    cr_assert_eq(PARSE(&dlq_redrive_command, &a, (char[]){"--queue"}, (char[]){"order"},
-                     (char[]){"--canary=3"}, (char[]){"--older-than"}, (char[]){"2h"},
-                     (char[]){"--dry-run"}, (char[]){"--json"}),
+    cr_assert_eq(parse(&dlq_redrive_command,
+                     "--queue order --canary=3 --older-than 2h --dry-run --json", &a),
         0);
     cr_assert_str_eq(args_text(&a, "queue"), "order");
     cr_assert_eq(args_number(&a, "canary", 0), 3);
@@ -33,22 +38,21 @@ Test(args, parse__values_in_both_spellings__are_taken)
 Test(args, parse__what_the_table_does_not_know__is_a_usage_error)
 {
     struct args a;
-    cr_assert_eq(PARSE(&dlq_list_command, &a, (char[]){"--colour"}), CTL_USAGE);
-    cr_assert_eq(PARSE(&dlq_list_command, &a, (char[]){"order"}), CTL_USAGE);
-    cr_assert_eq(PARSE(&dlq_show_command, &a, (char[]){"--body"}), CTL_USAGE);
-    cr_assert_eq(PARSE(&dlq_show_command, &a, (char[]){"a"}, (char[]){"b"}), CTL_USAGE);
-    cr_assert_eq(PARSE(&dlq_list_command, &a, (char[]){"--queue"}), CTL_USAGE);
-    cr_assert_eq(PARSE(&dlq_redrive_command, &a, (char[]){"--dry-run=yes"}), CTL_USAGE);
-    cr_assert_eq(PARSE(&dlq_redrive_command, &a, (char[]){"--rate"}, (char[]){"0"}), CTL_USAGE);
-    cr_assert_eq(PARSE(&dlq_redrive_command, &a, (char[]){"--rate"}, (char[]){"-1"}), CTL_USAGE);
-    cr_assert_eq(
-        PARSE(&dlq_redrive_command, &a, (char[]){"--older-than"}, (char[]){"2"}), CTL_USAGE);
+    cr_assert_eq(parse(&dlq_list_command, "--colour", &a), CTL_USAGE);
+    cr_assert_eq(parse(&dlq_list_command, "order", &a), CTL_USAGE);
+    cr_assert_eq(parse(&dlq_show_command, "--body", &a), CTL_USAGE);
+    cr_assert_eq(parse(&dlq_show_command, "a b", &a), CTL_USAGE);
+    cr_assert_eq(parse(&dlq_list_command, "--queue", &a), CTL_USAGE);
+    cr_assert_eq(parse(&dlq_redrive_command, "--dry-run=yes", &a), CTL_USAGE);
+    cr_assert_eq(parse(&dlq_redrive_command, "--rate 0", &a), CTL_USAGE);
+    cr_assert_eq(parse(&dlq_redrive_command, "--rate -1", &a), CTL_USAGE);
+    cr_assert_eq(parse(&dlq_redrive_command, "--older-than 2", &a), CTL_USAGE);
 }
 
 Test(args, parse__help__needs_no_position)
 {
     struct args a;
-    cr_assert_eq(PARSE(&dlq_show_command, &a, (char[]){"--help"}), 0);
+    cr_assert_eq(parse(&dlq_show_command, "--help", &a), 0);
     cr_assert(a.help);
 }
 

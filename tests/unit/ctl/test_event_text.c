@@ -2,6 +2,12 @@
 
 #include "ctl/event_text.h"
 
+static struct arena *test_arena(void)
+{
+    static struct arena *arena; /* goes with the test's process */
+    return arena ? arena : (arena = arena_new());
+}
+
 #define HEAD                                                                                       \
     "{\"eventId\":\"01900000-0000-7000-8000-000000000001\",\"aggregateId\":\"o-1\","               \
     "\"correlationId\":\"c-1\",\"timestamp\":\"2026-01-02T03:04:05Z\","
@@ -11,7 +17,7 @@
 
 static const char *problem(const char *text)
 {
-    return event_problem(arena_new(), span_of(text));
+    return event_problem(test_arena(), span_of(text));
 }
 
 Test(event_text, problem__a_sound_event__is_none)
@@ -37,7 +43,7 @@ Test(event_text, problem__what_consumers_refuse__is_named)
 
 static const char *changed(const char *before, const char *after)
 {
-    struct arena *a = arena_new();
+    struct arena *a = test_arena();
     struct event_identity old = event_identity(a, span_of(before)),
                           new = event_identity(a, span_of(after));
     return identity_changed(&old, &new);

@@ -3,6 +3,12 @@
 
 #include "ctl/letter.h"
 
+static struct arena *test_arena(void)
+{
+    static struct arena *arena; /* goes with the test's process */
+    return arena ? arena : (arena = arena_new());
+}
+
 #define MINUTE_US (60 * USEC_PER_SEC)
 
 static struct bus_message dead(void)
@@ -27,7 +33,7 @@ static struct bus_message dead(void)
 static struct letter letter_of(const struct bus_message *m)
 {
     struct letter l;
-    letter_read(arena_new(), queue_find("order"), m, &l);
+    letter_read(test_arena(), queue_find("order"), m, &l);
     return l;
 }
 
@@ -86,7 +92,7 @@ Test(letter, replay__goes_to_its_one_queue__without_the_failures_marks)
 {
     struct bus_message m = dead();
     struct letter l = letter_of(&m);
-    struct bus_message to = letter_replay(arena_new(), &l, "ann", "now");
+    struct bus_message to = letter_replay(test_arena(), &l, "ann", "now");
     cr_assert_str_eq(to.exchange, "order-events.retry");
     cr_assert_str_eq(to.routing_key, "order-queue.0");
     cr_assert_null(to.user_id);
@@ -107,7 +113,7 @@ Test(letter, replay__of_the_brokers_own__names_its_sender)
 {
     struct bus_message m = {.user_id = "payment", .body = SPAN("{}")};
     struct letter l = letter_of(&m);
-    struct bus_message to = letter_replay(arena_new(), &l, "ann", "now");
+    struct bus_message to = letter_replay(test_arena(), &l, "ann", "now");
     cr_assert_str_eq(text_of(&to, "souk-origin-user"), "payment");
 }
 
@@ -120,7 +126,7 @@ Test(letter, replay__a_full_table_of_headers__keeps_our_marks)
         letter_mark(&m, names[i], "x");
     }
     struct letter l = letter_of(&m);
-    struct bus_message to = letter_replay(arena_new(), &l, "ann", "now");
+    struct bus_message to = letter_replay(test_arena(), &l, "ann", "now");
     cr_assert_eq(to.headers_count, BUS_HEADERS_LIMIT);
     cr_assert_str_eq(text_of(&to, "souk-replayed-at"), "now");
     cr_assert_not_null(bus_header_get(&to, "souk-attempts"));
@@ -130,7 +136,7 @@ Test(letter, again__stays_dead_with_its_story)
 {
     struct bus_message m = dead();
     struct letter l = letter_of(&m);
-    struct bus_message to = letter_again(arena_new(), &l);
+    struct bus_message to = letter_again(test_arena(), &l);
     cr_assert_str_eq(to.exchange, "order-events.dlx");
     cr_assert_str_eq(to.routing_key, "order-queue.dlq");
     cr_assert_str_eq(text_of(&to, "souk-error-code"), "ETIMEDOUT");

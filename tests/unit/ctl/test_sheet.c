@@ -3,11 +3,17 @@
 
 #include "ctl/sheet.h"
 
+static struct arena *test_arena(void)
+{
+    static struct arena *arena; /* goes with the test's process */
+    return arena ? arena : (arena = arena_new());
+}
+
 Test(sheet, print__columns__are_as_wide_as_their_content)
 {
     char text[256] = "";
     FILE *to = fmemopen(text, sizeof(text), "w");
-    struct sheet *s = sheet_new(arena_new(), (const char *const[]){"A", "LONG", "Z"}, 3);
+    struct sheet *s = sheet_new(test_arena(), (const char *const[]){"A", "LONG", "Z"}, 3);
     sheet_add(s, (const char *const[]){"gr\xc3\xbc\xc3\x9f", NULL, "1"});
     sheet_add(s, (const char *const[]){"b", "longer", "2"});
     sheet_print(s, to);
@@ -17,7 +23,7 @@ Test(sheet, print__columns__are_as_wide_as_their_content)
 
 Test(sheet, harmless__what_could_command_a_terminal__is_replaced)
 {
-    struct arena *a = arena_new();
+    struct arena *a = test_arena();
     cr_assert_str_eq(text_harmless(a, SPAN("a\033[2Jb\n\x7f")), "a?[2Jb??");
     cr_assert_str_eq(text_harmless(a, SPAN("\xc2\x9b"
                                            "31m")),
