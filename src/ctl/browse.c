@@ -15,9 +15,14 @@
 #define PATIENCE_S      5
 #define BROWSE_CONSUMER "soukctl"
 
+/* A quorum queue's client takes 32 acks at once and keeps what comes after them until those are
+ * written; a channel that is closed meanwhile forgets them. So there is a moment between. */
+#define ACK_MOMENT_US (100 * USEC_PER_MS)
+
 struct browse {
     amqp_connection_state_t library;
     unsigned depth;
+    bool acked;
     char *url; /* the address points into it */
 };
 
@@ -233,6 +238,7 @@ int browse_next(
 
 int browse_ack(struct browse *b, uint64_t tag)
 {
+    b->acked = true;
     return amqp_basic_ack(b->library, CHANNEL, tag, 0) == 0 ? 0 : ERR(ERR_UNAVAILABLE);
 }
 
@@ -240,6 +246,12 @@ int browse_close(struct browse *b)
 {
     if (!b)
         return 0;
+    if (b->acked) {
+        struct arena *unwanted = arena_new();
+        struct bus_message *m;
+        (void)browse_next(b, unwanted, ACK_MOMENT_US, &m);
+        arena_free(unwanted);
+    }
     amqp_rpc_reply_t reply = amqp_channel_close(b->library, CHANNEL, AMQP_REPLY_SUCCESS);
     bool closed = reply.reply_type == AMQP_RESPONSE_NORMAL;
     if (closed)

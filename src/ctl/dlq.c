@@ -4,6 +4,8 @@
 
 #include "ctl/dlq.h"
 
+#include <stdlib.h>
+
 #include "common/base/buf.h"
 #include "common/base/uuid.h"
 #include "common/json/writer.h"
@@ -14,7 +16,8 @@
 #define LETTERS_LIMIT 10000
 #define BYTES_LIMIT   (128 * 1024 * 1024)
 /* The depth counts letters that somebody else may be taking at this moment. */
-#define MISSING_US (500 * USEC_PER_MS)
+#define MISSING_US    (500 * USEC_PER_MS)
+#define SETTLE_ROUNDS 20
 
 /* ---- shared ---- */
 
@@ -122,6 +125,77 @@ int dlq_close(struct dlq *d)
     arena_free(d->arena);
     *d = (struct dlq){0};
     return r == 0 ? 0 : unreachable("it did not say goodbye; the last letters may come again");
+}
+
+/* An event that fails again is another letter: it has another time. */
+static const char *settled_key(struct arena *a, const struct letter *l)
+{
+    return arena_printf(a, "%s %lld", l->id, (long long)l->failed_us);
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+void settled_add(struct settled *s, const struct letter *l)
+{
+    if (s->count == s->capacity) {
+        size_t capacity = s->capacity ? s->capacity * 2 : 64;
+        const char **keys = arena_array(s->arena, capacity, sizeof(*keys));
+        if (s->count)
+            memcpy(keys, s->keys, s->count * sizeof(*keys));
+        s->keys = keys;
+        s->capacity = capacity;
+    }
+    s->keys[s->count++] = settled_key(s->arena, l);
+    s->sorted = false;
+}
+
+bool settled_has(struct settled *s, const struct letter *l)
+{
+    if (s->count == 0)
+        return false;
+    if (!s->sorted)
+        qsort(s->keys, s->count, sizeof(*s->keys), compare_keys);
+    s->sorted = true;
+    struct arena *a = arena_new();
+    const char *key = settled_key(a, l);
+    bool found = bsearch(&key, s->keys, s->count, sizeof(*s->keys), compare_keys) != NULL;
+    arena_free(a);
+    return found;
+}
+
+static int settle_round(struct dlq *d, struct settled *s, size_t *ret_left)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < d->letters.count; i++) {
+        if (!settled_has(s, d->letters.at[i]))
+            continue;
+        left++;
+        if (browse_ack(d->browse, d->letters.at[i]->message->tag) != 0)
+            return unreachable("the connection was lost; look again what is left");
+    }
+    *ret_left = left;
+    return 0;
+}
+
+int dlq_settle_rest(struct ctl *ctl, const struct queue_row *queue, struct settled *s)
+{
+    size_t left = s->count;
+    for (int i = 0; left > 0 && i < SETTLE_ROUNDS; i++) {
+        struct dlq d;
+        int r = dlq_open(ctl, queue, &d);
+        if (r != 0)
+            return r;
+        r = settle_round(&d, s, &left);
+        int closed = dlq_close(&d);
+        if (r != 0 || closed != 0)
+            return r ? r : closed;
+    }
+    return left == 0 ? 0
+                     : ctl_fail(CTL_WRONG, "%zu letters are done with but still in %s: do it again",
+                           left, queue->dead_letters);
 }
 
 struct letters dlq_select(struct dlq *d, const struct letter_filter *f)
@@ -417,14 +491,17 @@ const struct command dlq_show_command = {"dlq", "show", "ID",
 
 /* ---- drop ---- */
 
-static int drop_letters(struct dlq *d, const struct audit *audit, const struct letters *chosen)
+static int drop_letters(
+    struct dlq *d, const struct audit *audit, const struct letters *chosen, struct settled *dropped)
 {
     const struct letter *const *letters = (const struct letter *const *)chosen->at;
     if (!audit_intent(audit, letters, chosen->count))
         return CTL_WRONG;
     int r = 0;
-    for (size_t i = 0; i < chosen->count && r == 0; i++)
+    for (size_t i = 0; i < chosen->count && r == 0; i++) {
         r = browse_ack(d->browse, chosen->at[i]->message->tag);
+        settled_add(dropped, chosen->at[i]);
+    }
     return r == 0 ? 0 : unreachable("the connection was lost; look again what is left");
 }
 
@@ -432,6 +509,7 @@ static int drop_queue(struct ctl *ctl, const struct queue_row *queue, const stru
     const struct audit *audit, bool dry, size_t *count)
 {
     struct dlq d;
+    struct settled dropped = {.arena = fiber_arena()};
     int r = dlq_open(ctl, queue, &d);
     if (r != 0)
         return r;
@@ -441,11 +519,11 @@ static int drop_queue(struct ctl *ctl, const struct queue_row *queue, const stru
         dlq_print(ctl, &chosen);
     if (dry || chosen.count == 0)
         return dlq_close(&d);
-    r = drop_letters(&d, audit, &chosen);
+    r = drop_letters(&d, audit, &chosen, &dropped);
     /* The letters' memory goes with the queue, so the outcome names the run alone. */
     int closed = dlq_close(&d);
     if (r == 0)
-        r = closed;
+        r = closed ? closed : dlq_settle_rest(ctl, queue, &dropped);
     return audit_outcome(audit, NULL, 0, r == 0 ? "dropped" : "unknown") ? r : CTL_WRONG;
 }
 

@@ -42,6 +42,19 @@ int dlq_open(struct ctl *ctl, const struct queue_row *queue, struct dlq *ret_dlq
 int dlq_arrival(struct dlq *d, int64_t timeout_us, struct letter **ret_letter);
 int dlq_close(struct dlq *d); /* 0 or an exit code: acks may be lost */
 
+/* Letters that were acked. The broker may forget acks that it was still holding when the channel
+ * was closed, so what was acked is looked for again. */
+struct settled {
+    struct arena *arena;
+    const char **keys;
+    size_t count, capacity;
+    bool sorted;
+};
+void settled_add(struct settled *s, const struct letter *l);
+bool settled_has(struct settled *s, const struct letter *l);
+/* Acks again whatever of them is still in the queue, until nothing is. 0 or an exit code. */
+int dlq_settle_rest(struct ctl *ctl, const struct queue_row *queue, struct settled *s);
+
 struct letters dlq_select(struct dlq *d, const struct letter_filter *f);
 void dlq_print(struct ctl *ctl, const struct letters *letters); /* a sheet */
 const char *age_text(struct arena *a, int64_t age_us);          /* "45s", "12m", "3h", "2d" */

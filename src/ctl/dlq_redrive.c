@@ -48,6 +48,7 @@ struct lane {
     struct run *run;
     const struct queue_row *queue;
     struct handled *handled; /* NULL: nobody waits */
+    struct settled sent;
     bool canary_sent, stop;
 };
 
@@ -61,14 +62,18 @@ static bool is_own_failure(const struct run *run, const struct letter *l)
     return h && h->text && strcmp(h->text, run->stamp) == 0;
 }
 
-static struct letters choose(struct run *run, struct dlq *d)
+/* A letter that has gone already is acked once more. */
+static struct letters choose(struct lane *lane, struct dlq *d)
 {
+    struct run *run = lane->run;
     struct letters matching = dlq_select(d, &run->filter), chosen = {0};
     for (size_t i = 0; i < matching.count; i++) {
         struct letter *l = matching.at[i];
         if (is_own_failure(run, l))
             continue;
-        if (event_is_masked(l->type, l->message->body))
+        if (settled_has(&lane->sent, l))
+            (void)browse_ack(d->browse, l->message->tag);
+        else if (event_is_masked(l->type, l->message->body))
             run->tally.masked++;
         else
             letters_add(d->arena, &chosen, l);
@@ -76,12 +81,14 @@ static struct letters choose(struct run *run, struct dlq *d)
     return chosen;
 }
 
-static int ack_sent(struct dlq *d, const struct letters *batch, const int *results,
-    struct letters *sent, struct letters *kept)
+static int ack_sent(struct lane *lane, struct dlq *d, const struct letters *batch,
+    const int *results, struct letters *sent, struct letters *kept)
 {
     for (size_t i = 0; i < batch->count; i++) {
         struct letter *l = batch->at[i];
         letters_add(d->arena, results[i] == 0 ? sent : kept, l);
+        if (results[i] == 0)
+            settled_add(&lane->sent, l);
         if (results[i] == 0 && browse_ack(d->browse, l->message->tag) != 0)
             return ctl_fail(CTL_UNREACHABLE, "the broker went away; run it again, nothing is lost");
     }
@@ -110,7 +117,7 @@ static int send_batch(
     }
     (void)bus_publish(run->bus, messages, batch->count, results, clock_mono_us() + PUBLISH_US);
     FAULT("redrive_before_ack");
-    int r = ack_sent(d, batch, results, &sent, &kept);
+    int r = ack_sent(lane, d, batch, results, &sent, &kept);
     run->tally.redriven += (int64_t)sent.count;
     run->tally.not_sent += (int64_t)kept.count;
     if (!told(run, &sent, "redriven") || !told(run, &kept, "not_sent"))
@@ -259,16 +266,15 @@ static int redrive_round(struct lane *lane, bool first, bool *ret_more)
     int r = dlq_open(run->ctl, lane->queue, &d);
     if (r != 0)
         return r;
-    struct letters chosen = choose(run, &d);
+    struct letters chosen = choose(lane, &d);
     int64_t sent_before = run->tally.redriven;
     if (first)
         show_chosen(run, &chosen);
-    if (first || d.partial)
-        run->tally.matched += (int64_t)chosen.count;
     if (!run->dry)
         r = work_round(lane, &d, &chosen);
     size_t sent = (size_t)(run->tally.redriven - sent_before);
     *ret_more = !run->dry && !lane->stop && sent > 0 && (d.partial || sent < chosen.count);
+    run->tally.matched += (int64_t)(*ret_more ? sent : chosen.count); /* the rest is met again */
     if (d.partial && sent == 0 && r == 0)
         r = ctl_fail(CTL_WRONG,
             "%s holds more letters than can be looked at: handle or drop some first",
@@ -279,7 +285,7 @@ static int redrive_round(struct lane *lane, bool first, bool *ret_more)
 
 static int redrive_queue(struct run *run, const struct queue_row *queue)
 {
-    struct lane lane = {.run = run, .queue = queue};
+    struct lane lane = {.run = run, .queue = queue, .sent = {.arena = fiber_arena()}};
     bool more = true, waits = run->careful || run->canary;
     int r = 0;
     if (waits && !run->dry) {
@@ -293,6 +299,8 @@ static int redrive_queue(struct run *run, const struct queue_row *queue)
     for (bool first = true; r == 0 && more; first = false)
         r = redrive_round(&lane, first, &more);
     handled_free(lane.handled);
+    if (r == 0)
+        r = dlq_settle_rest(run->ctl, queue, &lane.sent);
     if (r == 0 && lane.stop)
         r = ctl_fail(CTL_WRONG, "stopped at %s: not every letter was handled", queue->queue);
     return r;
