@@ -159,13 +159,27 @@ static void put_content(struct json_writer *w, const char *media, const struct t
     json_object_end(w);
 }
 
+static void put_idempotency_key(struct json_writer *w, const struct route *r)
+{
+    json_object_begin(w);
+    json_put_text(w, "name", "Idempotency-Key");
+    json_put_text(w, "in", "header");
+    json_put_bool(w, "required", r->idempotency != IDEMPOTENCY_ACCEPTED);
+    json_put_text(w, "description", "A retry with the same key and body gets the first answer");
+    json_key(w, "schema");
+    json_raw(w, SPAN("{\"type\":\"string\",\"minLength\":1,\"maxLength\":255}"));
+    json_object_end(w);
+}
+
 static void put_parameters(struct json_writer *w, const struct route *r)
 {
-    if (!r->params)
+    if (!r->params && r->idempotency == IDEMPOTENCY_NONE)
         return;
     json_key(w, "parameters");
     json_array_begin(w);
-    for (size_t i = 0; i < r->params->count; i++) {
+    if (r->idempotency != IDEMPOTENCY_NONE)
+        put_idempotency_key(w, r);
+    for (size_t i = 0; r->params && i < r->params->count; i++) {
         const struct field *f = &r->params->fields[i];
         char variable[80];
         snprintf(variable, sizeof(variable), "{%s}", f->name);
@@ -183,7 +197,28 @@ static void put_parameters(struct json_writer *w, const struct route *r)
     json_array_end(w);
 }
 
-static void put_operation(struct json_writer *w, const struct route *r)
+/* Any refusal is a problem document; the description names the codes of this route alone. */
+static void put_problem(struct json_writer *w, const struct service *s, const struct route *r)
+{
+    char text[512];
+    int len = snprintf(text, sizeof(text), "RFC 9457 problem");
+    const char *before = "; also with code ";
+    for (const int *at = r->outcomes; at && *at; at++)
+        for (size_t i = 0; i < s->outcomes_count; i++)
+            if (s->outcomes[i].outcome == *at && (size_t)len < sizeof(text)) {
+                len += snprintf(text + len, sizeof(text) - (size_t)len, "%s%s (%d)", before,
+                    s->outcomes[i].code, s->outcomes[i].status);
+                before = ", ";
+            }
+    json_object_begin(w);
+    json_put_text(w, "description", text);
+    json_key(w, "content");
+    json_raw(w, SPAN("{\"application/problem+json\":{\"schema\":{\"$ref\":"
+                     "\"#/components/schemas/Problem\"}}}"));
+    json_object_end(w);
+}
+
+static void put_operation(struct json_writer *w, const struct service *s, const struct route *r)
 {
     char status[16];
     snprintf(status, sizeof(status), "%d", r->status ? r->status : 200);
@@ -206,9 +241,7 @@ static void put_operation(struct json_writer *w, const struct route *r)
         put_content(w, "application/json", r->reply, r->reply_is_page);
     json_object_end(w);
     json_key(w, "default");
-    json_raw(
-        w, SPAN("{\"description\":\"RFC 9457 problem\",\"content\":{\"application/problem+json\":"
-                "{\"schema\":{\"$ref\":\"#/components/schemas/Problem\"}}}}"));
+    put_problem(w, s, r);
     json_object_end(w);
     json_key(w, "security");
     json_raw(w, r->roles ? SPAN("[{\"bearer\":[]}]") : SPAN("[]"));
@@ -228,7 +261,7 @@ static void put_path(struct json_writer *w, const struct service *s, size_t firs
     for (size_t i = first; i < s->routes_count; i++)
         if (strcmp(s->routes[i].path, s->routes[first].path) == 0) {
             json_key(w, method_key(s->routes[i].method));
-            put_operation(w, &s->routes[i]);
+            put_operation(w, s, &s->routes[i]);
         }
     json_object_end(w);
 }

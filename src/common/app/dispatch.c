@@ -151,7 +151,7 @@ static int read_body(struct request *req)
     if (r <= 0)
         return r;
     bool syntax = req->errors.count == 1 && *req->errors.at[0].pointer == 0;
-    return syntax ? refuse(req, OUTCOME_MALFORMED, "The body is not one JSON object")
+    return syntax ? refuse(req, OUTCOME_MALFORMED, "The body %s", req->errors.at[0].detail)
                   : OUTCOME_INVALID;
 }
 

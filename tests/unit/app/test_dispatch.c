@@ -131,6 +131,10 @@ static void bodies(void)
     cr_assert_str_eq(header_of(&s, "Location"), "/things/a");
     s = ask(HTTP_POST, "/things", "{\"name\":", me, NULL);
     assert_problem(s, 400, "malformed_request");
+    cr_assert(strstr(s.body, "The body ends too early"), "%s", s.body);
+    s = ask(HTTP_POST, "/things", "{\"name\":\"a\",\"name\":\"b\"}", me, NULL);
+    assert_problem(s, 400, "malformed_request");
+    cr_assert(strstr(s.body, "The body has a member twice"), "%s", s.body);
     s = ask(HTTP_POST, "/things", "", me, NULL);
     assert_problem(s, 415, "unsupported_media_type"); /* curl calls it a form */
     s = ask(HTTP_POST, "/things", "{\"name\":1,\"nam\":2}", me, NULL);
@@ -205,6 +209,7 @@ static void readiness(void)
     cr_assert_str_eq(header_of(&s, "Content-Type"), "text/plain; version=0.0.4");
     s = ask(HTTP_GET, "/openapi.json", NULL, NULL);
     cr_assert(strstr(s.body, "\"/things/{id}\""));
+    cr_assert(strstr(s.body, "\"name\":\"Idempotency-Key\",\"in\":\"header\",\"required\":true"));
 }
 Test(dispatch, readyz__while_draining__is_false)
 {
