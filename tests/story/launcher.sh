@@ -29,6 +29,15 @@ for path in /metrics /debug/fibers /internal/v1/tokens /livez '/api/v1/auth/../.
     jq -e '.status == 404 and .code == "not_found" and (.correlationId | length > 0)' <<<"${answer%$'\n'*}" >/dev/null
 done
 
+# Neither does a request that nginx itself can't read get its own HTML.
+long=$(printf 'a%.0s' {1..20000})
+for request in '400 /%00' '400 /api/v1/products/%zz' "414 /$long" '400 /api/v1/products'; do
+    answer=$(curl -s --path-as-is -H "x-long: $([ "$request" != '400 /api/v1/products' ] || echo "$long")" \
+        -w '\n%{http_code} %{content_type}' "$PUBLIC_URL${request#* }")
+    [ "${answer##*$'\n'}" = "${request%% *} application/problem+json" ] || die "${request::40} answers ${answer##*$'\n'}"
+    jq -e '.code and (.correlationId | length > 0)' <<<"${answer%$'\n'*}" >/dev/null
+done
+
 ./souk stop aibuddy
 answer=$(curl -s -w '\n%{http_code} %header{retry-after}' "$PUBLIC_URL/api/v1/trending")
 ./souk start aibuddy
