@@ -22,10 +22,11 @@ gateway_configure() {
 gateway_run() { exec setsid nginx -p "$DATA/gateway" -c "$DATA/gateway/nginx.conf" -e stderr; }
 
 gateway_up() {
-    running gateway && return
-    port_free gateway
-    gateway_configure
-    PATH=$PATH:/usr/sbin spawn gateway gateway_run
+    if ! running gateway; then
+        port_free gateway
+        gateway_configure
+        PATH=$PATH:/usr/sbin spawn gateway gateway_run
+    fi
     await gateway 10 port_open "${PORTS[gateway]}"
 }
 

@@ -34,12 +34,13 @@ mail_run() {
 }
 
 mail_up() {
-    running mail && return
-    mail_install
-    port_free smtp
-    port_free mail
-    mkdir -p "$STATE/mail"
-    spawn mail mail_run
+    if ! running mail; then
+        mail_install
+        port_free smtp
+        port_free mail
+        mkdir -p "$STATE/mail"
+        spawn mail mail_run
+    fi
     await mail 30 http_ok "http://127.0.0.1:${PORTS[mail]}/healthz"
     await mail 30 port_open "${PORTS[smtp]}"
 }

@@ -30,6 +30,8 @@ database_url() {
 postgres_init() {
     local data=$DATA/postgres
     owned_folder "$data" postgres
+    # What an interrupted initdb left behind is worth nothing.
+    rm -rf "$data/new"
     # The server's account cannot read our secrets, so initdb gets a copy of its own.
     (umask 077 && secret pg-admin >"$data/password")
     if is_root; then chown postgres "$data/password"; fi
@@ -46,20 +48,28 @@ postgres_run() {
         -c log_timezone=UTC -c log_min_messages=warning -c password_encryption=scram-sha-256
 }
 
-# All roles and databases in one script; passwords travel on standard input, never in argv.
+# postgres_make CATALOG COLUMN NAME STATEMENT: the SQL that runs it unless CATALOG has NAME already.
+postgres_make() {
+    printf "SELECT \$make\$%s\$make\$ WHERE NOT EXISTS (SELECT FROM %s WHERE %s = '%s')\n\\\\gexec\n" \
+        "$4" "$1" "$2" "$3"
+}
+
+# All roles and databases in one script that may have been cut short before; passwords travel on
+# standard input, never in argv.
 postgres_roles() {
     local svc
     say "SET client_min_messages = warning;"
-    say "CREATE ROLE souk_audit LOGIN PASSWORD '$(secret pg-souk_audit)';"
+    postgres_make pg_roles rolname souk_audit "CREATE ROLE souk_audit LOGIN PASSWORD '$(secret pg-souk_audit)'"
     say "GRANT pg_read_all_data TO souk_audit;"
     for svc in "${SERVICES[@]}"; do
+        postgres_make pg_roles rolname "souk_${svc}_owner" \
+            "CREATE ROLE souk_${svc}_owner LOGIN PASSWORD '$(secret "pg-souk_${svc}_owner")'"
+        postgres_make pg_roles rolname "souk_$svc" "CREATE ROLE souk_$svc LOGIN PASSWORD '$(secret "pg-souk_$svc")'"
+        postgres_make pg_database datname "souk_$svc" "CREATE DATABASE souk_$svc OWNER souk_${svc}_owner"
         cat <<SQL
-CREATE ROLE souk_${svc}_owner LOGIN PASSWORD '$(secret "pg-souk_${svc}_owner")';
-CREATE ROLE souk_$svc LOGIN PASSWORD '$(secret "pg-souk_$svc")';
 ALTER ROLE souk_$svc SET statement_timeout = '5s';
 ALTER ROLE souk_$svc SET lock_timeout = '2s';
 ALTER ROLE souk_$svc SET idle_in_transaction_session_timeout = '10s';
-CREATE DATABASE souk_$svc OWNER souk_${svc}_owner;
 REVOKE CONNECT, TEMPORARY ON DATABASE souk_$svc FROM PUBLIC;
 GRANT CONNECT ON DATABASE souk_$svc TO souk_$svc, souk_audit;
 SQL
@@ -82,11 +92,12 @@ SQL
 }
 
 postgres_up() {
-    running postgres && return
-    [ -x "$PG_BIN/postgres" ] || die "PostgreSQL 15 is not in $PG_BIN (SOUK_PG_BIN)"
-    port_free postgres
-    [ -s "$DATA/postgres/cluster/PG_VERSION" ] || postgres_init
-    spawn postgres postgres_run
+    if ! running postgres; then
+        [ -x "$PG_BIN/postgres" ] || die "PostgreSQL 15 is not in $PG_BIN (SOUK_PG_BIN)"
+        port_free postgres
+        [ -s "$DATA/postgres/cluster/PG_VERSION" ] || postgres_init
+        spawn postgres postgres_run
+    fi
     await postgres 60 "$PG_BIN/pg_isready" -q -h 127.0.0.1 -p "${PORTS[postgres]}"
     if [ ! -e "$DATA/postgres/roles-made" ]; then
         postgres_roles | admin_psql -d postgres >/dev/null

@@ -119,9 +119,9 @@ rabbitmq_up() {
             spawn epmd epmd_run
         fi
         spawn rabbitmq rabbitmq_run
-        await rabbitmq 120 port_open "${PORTS[amqp]}"
-        await rabbitmq 60 http_answers "$(management_url)/api/overview"
     fi
+    await rabbitmq 120 port_open "${PORTS[amqp]}"
+    await rabbitmq 60 http_answers "$(management_url)/api/overview"
     rabbitmq_import
 }
 

@@ -13,10 +13,11 @@ redis_run() {
 }
 
 redis_up() {
-    running redis && return
-    port_free redis
-    owned_folder "$DATA/redis" redis
-    spawn redis redis_run
+    if ! running redis; then
+        port_free redis
+        owned_folder "$DATA/redis" redis
+        spawn redis redis_run
+    fi
     await redis 20 redis-cli -u "$(redis_url)" ping
 }
 

@@ -93,12 +93,21 @@ suite_up() {
     external_load
     ports_check
     note "up"
+    trap suite_interrupted INT
     say "starting the servers in $STATE"
     servers_up
     say "starting the services"
     suite_services_up
     say "ready in $(awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }') s"
+    trap - INT
     suite_greeting
+}
+
+# What runs already goes on running: each part of `up` can be taken up again where it was left.
+suite_interrupted() {
+    warn "interrupted; ./souk up goes on from here, ./souk down ends what runs already"
+    trap - INT
+    kill -INT $$
 }
 
 suite_greeting() {
