@@ -133,6 +133,7 @@ void frame_clear(void)
     rabbit_admin_delete_queue(a, dead_queue);
     for (int tier = 1; tier <= 5; tier++)
         rabbit_admin_delete_queue(a, tier_name(tier));
+    rabbit_admin_free(a);
 }
 
 void frame_prepare(void)
