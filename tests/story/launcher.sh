@@ -38,6 +38,13 @@ for request in '400 /%00' '400 /api/v1/products/%zz' "414 /$long" '400 /api/v1/p
     jq -e '.code and (.correlationId | length > 0)' <<<"${answer%$'\n'*}" >/dev/null
 done
 
+# A killed master leaves its workers with the port; the next start gets it back all the same.
+running gateway || die "the gateway does not run"
+kill -KILL "$PID"
+while running gateway; do sleep 0.02; done
+./souk start gateway
+http_ok "$PUBLIC_URL/.well-known/jwks.json" || die "the gateway does not come back after a kill"
+
 ./souk stop aibuddy
 answer=$(curl -s -w '\n%{http_code} %header{retry-after}' "$PUBLIC_URL/api/v1/trending")
 ./souk start aibuddy

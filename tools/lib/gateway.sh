@@ -23,6 +23,7 @@ gateway_run() { exec setsid nginx -p "$DATA/gateway" -c "$DATA/gateway/nginx.con
 
 gateway_up() {
     if ! running gateway; then
+        gateway_orphans_end
         port_free gateway
         gateway_configure
         PATH=$PATH:/usr/sbin spawn gateway gateway_run
@@ -30,5 +31,18 @@ gateway_up() {
     await gateway 10 port_open "${PORTS[gateway]}"
 }
 
+# A master that was killed leaves workers behind, and these keep the port. They are known by their
+# session, whose id nobody else gets as long as one of them lives.
+gateway_orphans_end() {
+    local master
+    if running gateway || [ ! -s "$RUN/gateway.pid" ]; then return 0; fi
+    read -r master _ <"$RUN/gateway.pid"
+    pkill -KILL -s "$master" -x nginx || return 0
+    while port_open "${PORTS[gateway]}" && pgrep -s "$master" -x nginx >/dev/null; do sleep 0.05; done
+}
+
 # QUIT lets the requests under way finish.
-gateway_down() { stop gateway QUIT 10; }
+gateway_down() {
+    gateway_orphans_end
+    stop gateway QUIT 10
+}

@@ -91,6 +91,7 @@ suite_up() {
     prepare
     anything_running || external_keep
     external_load
+    gateway_orphans_end
     ports_check
     note "up"
     trap suite_interrupted INT
