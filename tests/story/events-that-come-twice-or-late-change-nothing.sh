@@ -60,7 +60,7 @@ resend() {
     sql "$1" "SELECT type || ' ' || body FROM outbox WHERE body LIKE '%$kept%' OR body LIKE '%$ORDER%' ORDER BY seq $2" >"$WORK/told"
     while read -r type _; do sent=$((sent + $(queues_of "$type"))); done <"$WORK/told"
     jq -R -c 'capture("(?<routing_key>[^ ]*) (?<payload>.*)") + {payload_encoding: "string",
-        properties: {delivery_mode: 2, content_type: "application/json"}}' "$WORK/told" | publish order-events
+        properties: {delivery_mode: 2, user_id: "ops", content_type: "application/json"}}' "$WORK/told" | publish order-events
 }
 
 # Deliveries that the services have dealt with, one way or another.
@@ -102,7 +102,7 @@ turn() {
     management POST "/api/queues/%2f/$1/get" -H 'content-type: application/json' \
         -d '{"count":100,"ackmode":"ack_requeue_false","encoding":"auto"}' >"$WORK/turned"
     jq -c --arg queue "$1" 'reverse | .[] | {routing_key: "\($queue).0", payload, payload_encoding,
-        properties: (.properties | del(.user_id))}' "$WORK/turned" | publish order-events.return
+        properties: (.properties | .user_id = "ops")}' "$WORK/turned" | publish order-events.return
     jq -r '[.[].properties.type | select(startswith("order."))] | join(" ")' "$WORK/turned"
 }
 for queue in payment-settlement-queue seller-updates-queue ai-events-queue notification-queue; do
