@@ -173,7 +173,7 @@ static int watch(struct lane *lane, struct dlq *d, const struct letters *sent, e
     int64_t deadline_us = clock_mono_us() + lane->run->patience_us;
     for (;;) {
         struct letter *arrival;
-        size_t pending;
+        size_t pending = 0;
         int r = dlq_arrival(d, LOOK_US, &arrival);
         while (r == 0 && arrival) {
             note_arrival(lane->run, arrival, sent, fates);

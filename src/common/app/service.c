@@ -44,6 +44,7 @@ static struct app the_app;
 static struct http_server *server;
 static enum mode mode;
 static int exit_code;
+static enum log_level usual_level = LOG_INFO;
 static bool bus_in_use; /* somebody may be publishing or handling a batch */
 
 struct app *app(void)
@@ -235,11 +236,39 @@ static int check_sql(void)
     return 0;
 }
 
+static int check_broker(void)
+{
+    if (!the_app.bus)
+        return 0;
+    for (int64_t deadline_us = clock_mono_us() + START_PATIENCE_US;
+         clock_mono_us() < deadline_us;) {
+        struct bus_state s = bus_state(the_app.bus);
+        if (s.publish_connected)
+            return 0;
+        (void)fiber_sleep(50 * USEC_PER_MS);
+    }
+    error_note("RabbitMQ does not answer; ./souk up starts one");
+    return ERR(ERR_UNAVAILABLE);
+}
+
+static int check_peers(void)
+{
+    struct http_peer *peers[8];
+    size_t n = peers_list(peers, ARRAY_SIZE(peers));
+    struct http_answer answer;
+    for (size_t i = 0; i < n; i++)
+        TRY(http_call(
+            peers[i], &(struct http_call){.method = HTTP_GET, .path = "/livez"}, &answer));
+    return 0;
+}
+
 static int check_all(void)
 {
     TRY(wait_for_database());
     TRY(check_migrations());
-    printf("configuration, database and migrations are good\n");
+    TRY(check_broker());
+    TRY(check_peers());
+    printf("configuration, database, migrations, broker and peers are good\n");
     return 0;
 }
 
@@ -367,10 +396,10 @@ static void drain(void *arg)
 
 static void on_signal(int signo)
 {
-    if (signo == SIGHUP) {
-        enum log_level level;
-        if (log_level_parse(config_text("LOG_LEVEL"), &level))
-            log_set_level(level);
+    if (signo == SIGHUP) { /* debug lines on, and off again */
+        static bool verbose;
+        verbose = !verbose;
+        log_set_level(verbose ? LOG_DEBUG : usual_level);
         return;
     }
     if (the_app.draining)
@@ -408,7 +437,6 @@ static int print_and_leave(const struct service *s)
 
 int service_main(const struct service *s, int argc, char **argv)
 {
-    enum log_level level = LOG_INFO;
     parse_arguments(s, argc, argv);
     the_app = (struct app){.service = s};
     if (mode == MODE_DESCRIBE)
@@ -417,9 +445,9 @@ int service_main(const struct service *s, int argc, char **argv)
         return 2;
     if (mode == MODE_PRINT_CONFIG)
         return print_and_leave(s);
-    if (!log_level_parse(config_text("LOG_LEVEL"), &level))
+    if (!log_level_parse(config_text("LOG_LEVEL"), &usual_level))
         fprintf(stderr, "LOG_LEVEL: must be debug, info, warn or error\n");
-    log_init(s->name, level);
+    log_init(s->name, usual_level);
     signals_block();
     if (crypto_init() != 0 || !make_parts())
         return 2;

@@ -462,6 +462,7 @@ PG_TEST(pg_tx, run__beyond_the_ambient_deadline__times_out_and_the_connection_is
 }
 
 static int cancelled_result;
+static bool sleeper_has_begun;
 
 static void sleeper(void *arg)
 {
@@ -469,6 +470,7 @@ static void sleeper(void *arg)
 
     OK(pg_begin(arg, &tx));
     OK(pg_run(tx, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1)), NULL));
+    sleeper_has_begun = true;
     cancelled_result = pg_run(tx, &sql_sleep, PG_ARGS(PG_REAL(1)), NULL);
 }
 
@@ -476,11 +478,12 @@ PG_TEST(pg_tx, run__of_a_fiber_that_is_cancelled__ends_at_once_and_nothing_stays
 {
     struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
     struct fiber *f;
-    int64_t begin = clock_mono_us();
 
     pg_test_items();
     OK(fiber_spawn(test_loop, "sleeper", sleeper, p, &f));
-    OK(fiber_sleep(50 * USEC_PER_MS));
+    while (!sleeper_has_begun) /* then it runs on to its statement before we are back */
+        OK(fiber_sleep(USEC_PER_MS));
+    int64_t begin = clock_mono_us();
     fiber_cancel(f);
     OK(fiber_join(f, USEC_NEVER));
     cr_assert_eq(cancelled_result, ERR_CANCELED);
