@@ -134,8 +134,26 @@ static int claim(struct request *req, const struct checkout_body *body, struct c
     return 0;
 }
 
+/* Somebody else may have claimed the key since it was looked up, and may even be done: then that is
+ * the answer, not the refusal that an emptied cart brought. `refusal` is 0 when the claim lost. */
+static int answer_late_repeat(struct request *req, const struct checkout *earlier, int refusal)
+{
+    struct checkout *now = NULL;
+    bool again = false;
+    TRY(store_checkout_by_key(req->caller.user_id, req->idempotency_key, &now));
+    bool taken = now && (!earlier || now->attempt != earlier->attempt);
+    if (refusal && !taken)
+        return refusal;
+    if (!now)
+        return ERR(ERR_RETRY);
+    req->detail = NULL;
+    buf_reset(&req->extensions);
+    TRY(answer_repeat(req, now, &again));
+    return again ? refuse_running(req, now) : 0;
+}
+
 /* A repeat is answered before anything else is asked: its cart is empty, its address may be gone.
- * The key is looked up again when somebody else has claimed it in between. */
+ */
 static int claim_or_repeat(
     struct request *req, struct checkout_body *body, struct checkout **ret_checkout)
 {
@@ -149,14 +167,10 @@ static int claim_or_repeat(
             return 0;
     }
     TRY(resolve_address(req, body));
-    TRY(claim(req, body, again ? earlier : NULL, ret_checkout));
-    if (*ret_checkout)
-        return 0;
-    TRY(store_checkout_by_key(req->caller.user_id, req->idempotency_key, &earlier));
-    if (!earlier)
-        return ERR(ERR_RETRY);
-    TRY(answer_repeat(req, earlier, &again));
-    return again ? refuse_running(req, earlier) : 0;
+    int r = claim(req, body, earlier, ret_checkout);
+    if (r < 0)
+        return ERR(r);
+    return *ret_checkout ? 0 : answer_late_repeat(req, earlier, r);
 }
 
 int post_checkout(struct request *req)
