@@ -65,8 +65,13 @@ is 'with a challenge' "$(header WWW-Authenticate)" Bearer
 login nobody 'wrong horse'
 is 'an unknown address looks the same' "$(field 'del(.correlationId)')" "$wrong"
 spent() { curl -sS -o "$SCRATCH/out" -w '%{time_total}\n' "$A/auth/login" -H 'Content-Type: application/json' -d "$(credentials "$1.$run@souk.example" 'wrong horse')"; }
-median() { for _ in 1 2 3 4 5; do spent "$1"; done | sort -n | sed -n 3p; }
-check 'and costs about as much time' awk -v a="$(median anna)" -v b="$(median nobody)" 'BEGIN { exit !(b > a / 2 && a > b / 2) }'
+# In turns, the fastest of each: what a busy machine adds falls away.
+for _ in 1 2 3 4 5 6 7; do
+    spent anna >>"$SCRATCH/known"
+    spent nobody >>"$SCRATCH/unknown"
+done
+check 'and costs about as much time' awk -v a="$(sort -n "$SCRATCH/known" | head -1)" -v b="$(sort -n "$SCRATCH/unknown" | head -1)" \
+    'BEGIN { exit !(b > a / 2 && a > b / 2) }'
 ask POST "$A/auth/login" '{"email":"a@b.example"}'
 says 'a missing password is a bad field' 422 '.errors[0].pointer == "/password"'
 ask POST "$A/auth/login" '{"email":'
