@@ -162,11 +162,8 @@ suite_status() {
     return $failed
 }
 
-# The same demo data again: services off, databases, caches and queues emptied, all of it back on.
-suite_reset() {
-    prepare
-    external_load
-    { part_wanted postgres && running postgres; } || die "reset works on the private servers; start them with ./souk up"
+# Services off; databases, caches, queues and the mail inbox emptied.
+suite_empty() {
     local svc
     local -a jobs=()
     service_down "${SERVICES[@]}"
@@ -179,6 +176,14 @@ suite_reset() {
     (mail_empty) & jobs+=($!)
     for svc in "${jobs[@]}"; do wait "$svc" || die "the servers could not be emptied"; done
     rm -f "$STATE/demo-loaded"
+}
+
+# The same demo data again.
+suite_reset() {
+    prepare
+    external_load
+    { part_wanted postgres && running postgres; } || die "reset works on the private servers; start them with ./souk up"
+    suite_empty
     suite_services_up
     say "reset: the demo data is as new"
 }
