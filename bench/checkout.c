@@ -359,7 +359,7 @@ int main(int argc, char **argv)
                "CART_SERVICE_URL, "
                "PAYMENT_SERVICE_URL and SELLER_SERVICE_URL."};
     argp_parse(&argp, argc, argv, 0, NULL, NULL);
-    log_init("bench", LOG_WARN);
+    log_init("bench", LOG_ERROR);
     if (crypto_init() != 0)
         return 1;
     read_pids(opt.pids);

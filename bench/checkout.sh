@@ -11,6 +11,7 @@ shoppers=("$@")
 export SOUK_STATE=${SOUK_STATE:-$PWD/.souk-bench} SOUK_PORT_BASE=${SOUK_PORT_BASE:-17080}
 export SOUK_DEMO_DATA=0 LOG_LEVEL=${LOG_LEVEL:-warn}
 
+mkdir -p bench/results
 trap './souk down >/dev/null' EXIT
 ./souk up >/dev/null
 # shellcheck source=tests/env.sh
