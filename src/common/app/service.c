@@ -256,9 +256,14 @@ static int check_peers(void)
     struct http_peer *peers[8];
     size_t n = peers_list(peers, ARRAY_SIZE(peers));
     struct http_answer answer;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         TRY(http_call(
             peers[i], &(struct http_call){.method = HTTP_GET, .path = "/livez"}, &answer));
+        if (answer.status == 200)
+            continue;
+        error_note("%s answers /livez with %d", http_peer_name(peers[i]), answer.status);
+        return ERR(ERR_UNAVAILABLE);
+    }
     return 0;
 }
 
