@@ -4,7 +4,6 @@
  * letter is published with a confirm before the old one is acked. */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include "ctl/diff.h"
 #include "ctl/dlq.h"
 #include "ctl/event_text.h"
+#include "ctl/files.h"
 #include "ctl/pretty.h"
 #include "ctl/sheet.h"
 
@@ -70,27 +70,6 @@ static int find(struct ctl *ctl, const char *id, const char *queue, struct found
 
 /* ---- the new text ---- */
 
-static struct span file_text(struct arena *a, const char *path)
-{
-    int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    struct buf text = {0};
-    ssize_t n = fd < 0 ? -1 : 1;
-    while (n > 0 && text.len <= TEXT_LIMIT) {
-        buf_reserve(&text, 65536);
-        n = read(fd, text.ptr + text.len, 65536);
-        text.len += n > 0 ? (size_t)n : 0;
-    }
-    if (fd > STDIN_FILENO)
-        close(fd);
-    struct span copy = {NULL, 0};
-    if (n == 0)
-        copy = span_make(arena_strndup(a, text.ptr ? text.ptr : "", text.len), text.len);
-    else
-        (void)ctl_fail(CTL_WRONG, "%s can't be read: %s", path, strerror(n < 0 ? errno : EFBIG));
-    buf_deinit(&text);
-    return copy;
-}
-
 /* The operator's own editor, on the operator's own terminal. */
 static bool run_editor(const char *path, int terminal)
 {
@@ -121,7 +100,7 @@ static struct span edited_text(struct ctl *ctl, struct arena *a, struct span tex
     else if (!run_editor(path, fileno(ctl->out)))
         (void)ctl_fail(CTL_WRONG, "the editor did not end well; nothing was changed");
     else
-        after = file_text(a, path);
+        after = file_text(a, path, TEXT_LIMIT);
     if (fd >= 0)
         (void)unlink(path);
     return after;
@@ -265,7 +244,8 @@ static int edit_run(struct ctl *ctl, const struct args *args)
     int r = find(ctl, id, args_text(args, "queue"), &f);
     if (r != 0)
         return r;
-    struct span after = file ? file_text(a, file) : edited_text(ctl, a, laid_out(a, f.body, false));
+    struct span after =
+        file ? file_text(a, file, TEXT_LIMIT) : edited_text(ctl, a, laid_out(a, f.body, false));
     if (!after.ptr)
         return CTL_WRONG;
     if ((r = check(&f, after)) != 0)
