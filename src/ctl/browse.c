@@ -1,140 +1,34 @@
 #include "ctl/browse.h"
 
-#include <amqp.h>
-#include <amqp_framing.h>
-#include <amqp_tcp_socket.h>
-#include <stdio.h>
-#include <sys/time.h>
-
 #include "common/base/clock.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
-
-#define CHANNEL         1
-#define FRAME_MAX       32768
-#define PATIENCE_S      5
-#define BROWSE_CONSUMER "soukctl"
 
 /* A quorum queue's client takes 32 acks at once and keeps what comes after them until those are
  * written; a channel that is closed meanwhile forgets them. So there is a moment between. */
 #define ACK_MOMENT_US (100 * USEC_PER_MS)
 
 struct browse {
-    amqp_connection_state_t library;
+    struct broker *broker;
     unsigned depth;
     bool acked;
-    char *url; /* the address points into it */
 };
-
-static amqp_bytes_t bytes_of(const char *text)
-{
-    return amqp_cstring_bytes(text);
-}
-
-/* The broker's own words where it has some. */
-static void explain(amqp_rpc_reply_t reply, char why[static BROWSE_WHY_SIZE])
-{
-    const char *text = "no answer";
-    size_t n = strlen(text);
-    if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION) {
-        text = amqp_error_string2(reply.library_error);
-        n = strlen(text);
-    } else if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION &&
-               reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD) {
-        const amqp_connection_close_t *c = reply.reply.decoded;
-        text = c->reply_text.bytes;
-        n = c->reply_text.len;
-    } else if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION &&
-               reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
-        const amqp_channel_close_t *c = reply.reply.decoded;
-        text = c->reply_text.bytes;
-        n = c->reply_text.len;
-    }
-    snprintf(why, BROWSE_WHY_SIZE, "%.*s", (int)n, text);
-}
-
-static bool is_not_found(amqp_rpc_reply_t reply)
-{
-    if (reply.reply_type != AMQP_RESPONSE_SERVER_EXCEPTION ||
-        reply.reply.id != AMQP_CHANNEL_CLOSE_METHOD)
-        return false;
-    const amqp_channel_close_t *c = reply.reply.decoded;
-    return c->reply_code == 404;
-}
-
-static int failed(struct browse *b, char why[static BROWSE_WHY_SIZE])
-{
-    explain(amqp_get_rpc_reply(b->library), why);
-    return ERR(ERR_UNAVAILABLE);
-}
-
-static bool good(const struct browse *b)
-{
-    return amqp_get_rpc_reply(b->library).reply_type == AMQP_RESPONSE_NORMAL;
-}
-
-static int dial(struct browse *b, const char *url, char why[static BROWSE_WHY_SIZE])
-{
-    struct amqp_connection_info at;
-    struct timeval patience = {PATIENCE_S, 0};
-    b->url = mem_strdup(url);
-    if (amqp_parse_url(b->url, &at) != AMQP_STATUS_OK || at.ssl) {
-        snprintf(why, BROWSE_WHY_SIZE, "OPS_AMQP_URL is no amqp:// address");
-        return ERR(ERR_INVALID);
-    }
-    amqp_socket_t *socket = amqp_tcp_socket_new(b->library);
-    int r = amqp_socket_open_noblock(socket, at.host, at.port, &patience);
-    if (r != AMQP_STATUS_OK) {
-        snprintf(why, BROWSE_WHY_SIZE, "%s:%d: %s", at.host, at.port, amqp_error_string2(r));
-        return ERR(ERR_UNAVAILABLE);
-    }
-    (void)amqp_set_handshake_timeout(b->library, &patience);
-    (void)amqp_set_rpc_timeout(b->library, &patience);
-    amqp_rpc_reply_t reply = amqp_login(b->library, at.vhost[0] ? at.vhost : "/", 0, FRAME_MAX, 0,
-        AMQP_SASL_METHOD_PLAIN, at.user, at.password);
-    if (reply.reply_type != AMQP_RESPONSE_NORMAL) {
-        explain(reply, why);
-        return ERR(ERR_UNAVAILABLE);
-    }
-    amqp_channel_open(b->library, CHANNEL);
-    return good(b) ? 0 : failed(b, why);
-}
-
-static int start(
-    struct browse *b, const char *queue, unsigned limit, char why[static BROWSE_WHY_SIZE])
-{
-    const amqp_queue_declare_ok_t *q =
-        amqp_queue_declare(b->library, CHANNEL, bytes_of(queue), 1, 1, 0, 0, amqp_empty_table);
-    if (!q)
-        return is_not_found(amqp_get_rpc_reply(b->library)) ? BROWSE_NO_QUEUE : failed(b, why);
-    b->depth = q->message_count;
-    amqp_basic_qos(b->library, CHANNEL, 0, (uint16_t)limit, 0);
-    if (!good(b))
-        return failed(b, why);
-    amqp_basic_consume(
-        b->library, CHANNEL, bytes_of(queue), bytes_of(BROWSE_CONSUMER), 0, 0, 0, amqp_empty_table);
-    return good(b) ? 0 : failed(b, why);
-}
-
-static void browse_free(struct browse *b)
-{
-    amqp_destroy_connection(b->library);
-    mem_free(b->url);
-    mem_free(b);
-}
 
 int browse_open(const char *url, const char *queue, unsigned limit, struct browse **ret_browse,
     char why[static BROWSE_WHY_SIZE])
 {
-    struct browse *b = MEM_NEW(struct browse);
-    b->library = amqp_new_connection();
-    int r = dial(b, url, why);
+    struct broker *broker;
+    unsigned depth;
+    TRY(broker_open(url, &broker, why));
+    int r = broker_count(broker, queue, &depth, why);
     if (r == 0)
-        r = start(b, queue, limit, why);
+        r = broker_consume(broker, queue, limit, NULL, why);
     if (r != 0) {
-        browse_free(b);
+        broker_free(broker);
         return r;
     }
+    struct browse *b = MEM_NEW(struct browse);
+    *b = (struct browse){.broker = broker, .depth = depth};
     *ret_browse = b;
     return 0;
 }
@@ -144,102 +38,17 @@ unsigned browse_depth(const struct browse *b)
     return b->depth;
 }
 
-/* ---- copying ---- */
-
-static const char *keep(struct arena *a, amqp_bytes_t text)
-{
-    return arena_strndup(a, text.bytes ? text.bytes : "", text.len);
-}
-
-static const char *keep_if(
-    struct arena *a, const amqp_basic_properties_t *p, amqp_flags_t flag, amqp_bytes_t text)
-{
-    return p->_flags & flag ? keep(a, text) : NULL;
-}
-
-static bool whole_number(const amqp_field_value_t *v, int64_t *ret_value)
-{
-    switch (v->kind) {
-    case AMQP_FIELD_KIND_I8:
-        return *ret_value = v->value.i8, true;
-    case AMQP_FIELD_KIND_U8:
-        return *ret_value = v->value.u8, true;
-    case AMQP_FIELD_KIND_I16:
-        return *ret_value = v->value.i16, true;
-    case AMQP_FIELD_KIND_U16:
-        return *ret_value = v->value.u16, true;
-    case AMQP_FIELD_KIND_I32:
-        return *ret_value = v->value.i32, true;
-    case AMQP_FIELD_KIND_U32:
-        return *ret_value = v->value.u32, true;
-    case AMQP_FIELD_KIND_I64:
-        return *ret_value = v->value.i64, true;
-    default:
-        return false;
-    }
-}
-
-/* The flat headers, as the consumers see them. How often the letter was looked at is nobody's
- * business. */
-static void keep_headers(struct arena *a, const amqp_table_t *t, struct bus_message *m)
-{
-    for (int i = 0; i < t->num_entries && m->headers_count < BUS_HEADERS_LIMIT; i++) {
-        const amqp_table_entry_t *e = &t->entries[i];
-        struct bus_header h = {.name = keep(a, e->key)};
-        if (strcmp(h.name, "x-delivery-count") == 0)
-            continue;
-        bool text = e->value.kind == AMQP_FIELD_KIND_UTF8 || e->value.kind == AMQP_FIELD_KIND_BYTES;
-        if (text)
-            h.text = keep(a, e->value.value.bytes);
-        else if (!whole_number(&e->value, &h.value))
-            continue;
-        m->headers[m->headers_count++] = h;
-    }
-}
-
-static struct bus_message *copy_of(struct arena *a, const amqp_envelope_t *e)
-{
-    const amqp_basic_properties_t *p = &e->message.properties;
-    struct bus_message *m = ARENA_NEW(a, struct bus_message);
-    m->exchange = keep(a, e->exchange);
-    m->routing_key = keep(a, e->routing_key);
-    m->message_id = keep_if(a, p, AMQP_BASIC_MESSAGE_ID_FLAG, p->message_id);
-    m->type = keep_if(a, p, AMQP_BASIC_TYPE_FLAG, p->type);
-    m->correlation_id = keep_if(a, p, AMQP_BASIC_CORRELATION_ID_FLAG, p->correlation_id);
-    m->app_id = keep_if(a, p, AMQP_BASIC_APP_ID_FLAG, p->app_id);
-    m->user_id = keep_if(a, p, AMQP_BASIC_USER_ID_FLAG, p->user_id);
-    m->content_type = keep_if(a, p, AMQP_BASIC_CONTENT_TYPE_FLAG, p->content_type);
-    m->timestamp_s = p->_flags & AMQP_BASIC_TIMESTAMP_FLAG ? (int64_t)p->timestamp : 0;
-    if (p->_flags & AMQP_BASIC_HEADERS_FLAG)
-        keep_headers(a, &p->headers, m);
-    m->body = span_make(keep(a, e->message.body), e->message.body.len);
-    m->tag = e->delivery_tag;
-    m->redelivered = e->redelivered != 0;
-    return m;
-}
-
 int browse_next(
     struct browse *b, struct arena *a, int64_t timeout_us, struct bus_message **ret_message)
 {
-    struct timeval timeout = {timeout_us / USEC_PER_SEC, timeout_us % USEC_PER_SEC};
-    amqp_envelope_t envelope;
-    amqp_maybe_release_buffers(b->library);
-    amqp_rpc_reply_t reply = amqp_consume_message(b->library, &envelope, &timeout, 0);
-    if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
-        *ret_message = copy_of(a, &envelope);
-        amqp_destroy_envelope(&envelope);
-        return 0;
-    }
-    if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION &&
-        reply.library_error == AMQP_STATUS_TIMEOUT)
-        return BROWSE_NOTHING;
-    return ERR(ERR_UNAVAILABLE);
+    int64_t offset;
+    return broker_next(b->broker, a, timeout_us, ret_message, &offset);
 }
 
 int browse_ack(struct browse *b, uint64_t tag)
 {
     b->acked = true;
-    return amqp_basic_ack(b->library, CHANNEL, tag, 0) == 0 ? 0 : ERR(ERR_UNAVAILABLE);
+    return broker_ack(b->broker, tag, false);
 }
 
 int browse_close(struct browse *b)
@@ -252,10 +61,7 @@ int browse_close(struct browse *b)
         (void)browse_next(b, unwanted, ACK_MOMENT_US, &m);
         arena_free(unwanted);
     }
-    amqp_rpc_reply_t reply = amqp_channel_close(b->library, CHANNEL, AMQP_REPLY_SUCCESS);
-    bool closed = reply.reply_type == AMQP_RESPONSE_NORMAL;
-    if (closed)
-        (void)amqp_connection_close(b->library, AMQP_REPLY_SUCCESS);
-    browse_free(b);
-    return closed ? 0 : ERR(ERR_UNAVAILABLE);
+    int r = broker_close(b->broker);
+    mem_free(b);
+    return r;
 }

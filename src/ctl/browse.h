@@ -2,16 +2,14 @@
 
 /* Reads one queue without changing it. Letters are taken unacknowledged, at most `limit` at a time,
  * each once; closing gives back all that were not acked, in their old places, and so does the
- * broker by itself when we die. The only file that speaks rabbitmq-c here; it waits with its
- * thread, which nobody else needs. */
+ * broker by itself when we die. Waits with its thread. */
 
-#include "common/base/arena.h"
-#include "common/bus/bus.h"
+#include "ctl/broker.h"
 
-#define BROWSE_WHY_SIZE 200
+#define BROWSE_WHY_SIZE BROKER_WHY_SIZE
 
 struct browse;
-enum { BROWSE_NO_QUEUE = 1, BROWSE_NOTHING = 2 };
+enum { BROWSE_NO_QUEUE = BROKER_NO_QUEUE, BROWSE_NOTHING = BROKER_NOTHING };
 /* 0; BROWSE_NO_QUEUE; ERR_INVALID (the url), ERR_UNAVAILABLE (no broker there, no entry), both with
  * a sentence in `why`. */
 int browse_open(const char *url, const char *queue, unsigned limit, struct browse **ret_browse,

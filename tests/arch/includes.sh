@@ -46,7 +46,7 @@ while IFS=: read -r file line; do
             case $file in
             *.h) edge "$file" "$header" 'no header of ours shows a library' ;;
             "${wrapper[$library]}"*) ;;
-            src/ctl/browse.c) [ "$library" = amqp ] || edge "$file" "$header" 'it speaks to the broker only' ;;
+            src/ctl/broker.c) [ "$library" = amqp ] || edge "$file" "$header" 'it speaks to the broker only' ;;
             *) edge "$file" "$header" "only ${wrapper[$library]}* may" ;;
             esac
         done
