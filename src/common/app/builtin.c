@@ -63,16 +63,21 @@ static struct check check_redis(void)
 }
 
 /* Late is told; beyond the limit no more traffic is taken, for what would be promised now (a
- * capture, the commit of a hold that expires) would not be done in time. */
+ * capture, the commit of a hold that expires) would not be done in time. What is parked is told. */
 static struct check check_outbox(void)
 {
     double age_s = outbox_age_s(), limit_s = (double)config_i64("READY_OUTBOX_AGE_S");
-    bool beyond = limit_s > 0 && age_s > limit_s;
+    bool beyond = limit_s > 0 && age_s > limit_s, late = age_s > OUTBOX_LATE_S || beyond;
     struct check c = {.name = "outbox", .required = beyond, .detail = ""};
-    c.ok = age_s <= OUTBOX_LATE_S && !beyond;
-    if (!c.ok)
+    c.ok = !late && outbox_parked() == 0;
+    if (late)
         c.detail =
             arena_printf(fiber_arena(), "the oldest event has waited %.0f s for the broker", age_s);
+    else if (!c.ok)
+        c.detail = arena_printf(fiber_arena(), "%lld events are parked: no queue wants them",
+            (long long)outbox_parked());
+    else if (app()->service->publishes_count)
+        c.detail = arena_printf(fiber_arena(), "lag %.1f s", age_s);
     return c;
 }
 
@@ -105,7 +110,7 @@ static int get_readyz(struct request *req)
                 checks[i].ok         ? "+"
                 : checks[i].required ? "-"
                                      : "!",
-                checks[i].name, checks[i].ok ? "" : ": ", checks[i].detail);
+                checks[i].name, *checks[i].detail ? ": " : "", checks[i].detail);
     }
     if (app()->draining)
         buf_put_text(&text, "[-] draining\n");

@@ -1,6 +1,6 @@
 #pragma once
 
-/* Private to the application room: the relay from the outbox to the exchange. */
+/* Private to the application room: the outbox, and the life of its relay. */
 
 #include "common/app/event.h"
 
@@ -16,6 +16,8 @@ void outbox_wake(void);
 
 /* Age of the oldest event not yet confirmed when the gauges last looked (every 5 s); 0: none. */
 double outbox_age_s(void);
+/* Events that were set aside because the broker has no place for them, at the same look. */
+int64_t outbox_parked(void);
 
 extern const struct pg_statement outbox_statements[];
 extern const size_t outbox_statements_count;

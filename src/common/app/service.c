@@ -22,6 +22,7 @@
 #include "common/app/outbox.h"
 #include "common/app/peers.h"
 #include "common/app/periodic.h"
+#include "common/app/relay.h"
 #include "common/app/settings.h"
 #include "common/app/signals.h"
 #include "common/app/token.h"
@@ -226,13 +227,15 @@ static int check_sql(void)
     const struct service *s = the_app.service;
     TRY(wait_for_database());
     TRY(pg_check_statements(the_app.pg, outbox_statements, outbox_statements_count));
+    TRY(pg_check_statements(the_app.pg, relay_statements, relay_statements_count));
     TRY(pg_check_statements(the_app.pg, inbox_statements, inbox_statements_count));
     TRY(pg_check_statements(the_app.pg, idempotency_statements, idempotency_statements_count));
     TRY(pg_check_statements(the_app.pg, s->statements, s->statements_count));
     if (s->backlog)
         TRY(pg_check_statements(the_app.pg, s->backlog, 1));
     printf("%zu statements are good\n", s->statements_count + outbox_statements_count +
-                                            inbox_statements_count + idempotency_statements_count);
+                                            relay_statements_count + inbox_statements_count +
+                                            idempotency_statements_count);
     return 0;
 }
 

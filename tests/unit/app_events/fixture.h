@@ -8,7 +8,7 @@
 
 #include "common/app/event.h"
 #include "common/app/inbox.h"
-#include "common/app/outbox.h"
+#include "common/app/relay.h"
 #include "common/app/service.h"
 #include "common/app/work.h"
 #include "support/pg_server.h"

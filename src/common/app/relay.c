@@ -1,0 +1,438 @@
+/* The relay takes a window of unpublished rows in order, publishes them with confirms, then marks
+ * those that were confirmed; a crash in between publishes again, which every inbox absorbs.
+ *
+ * One relay at a time per database: the claim takes a transaction-scoped advisory lock, so several
+ * processes of a service may run and the events of one aggregate still leave in order (its rows are
+ * serialised by the lock on the aggregate itself, and their sequence numbers with them). A process
+ * that dies or hangs loses the lock with its connection, and the next one goes on where it was.
+ *
+ * Within a window an event leaves only when the one before it of the same aggregate is confirmed,
+ * so whatever happens to one, nothing overtakes it. Mostly each aggregate is there once, and the
+ * window is one round. What was confirmed is marked whatever became of the others: it is out, and
+ * sending it again would only make a duplicate.
+ *
+ * What becomes of an event that isn't confirmed:
+ *
+ *   the broker is away, blocks, or a queue is full
+ *           -> it stays, and comes first in the next window, a little later
+ *   no queue wants it, the broker forbids it, or it can't be sent at all
+ *           -> trying at once is useless: it is parked, and what follows of its aggregate waits
+ *              behind it. Everybody else passes. An alert tells; once a minute it is tried again,
+ *              so that it goes by itself when the topology has been mended.
+ *
+ * With the topology of rabbitmq/definitions.json nothing is ever returned as unroutable, as the
+ * alternate exchange takes what no queue is bound to. A return means that it is missing.
+ *
+ * The lock is held while the broker works, so the relay does not even begin while the publishing
+ * connection is down or blocked; PUBLISH_TIME_US stays below the server's patience with idle
+ * transactions. */
+
+#include "common/app/relay.h"
+
+#include <errno.h>
+
+#include "common/app/metrics.h"
+#include "common/app/service.h"
+#include "common/fiber/sync.h"
+
+#define RELAY_WINDOW      200
+#define RELAY_WINDOW_TEXT "200"
+#define RELAY_POLL_US     (500 * USEC_PER_MS)
+#define SECOND_LOOK_US    (20 * USEC_PER_MS)
+#define PUBLISH_TIME_US   (4 * USEC_PER_SEC)
+#define RETRY_FLOOR_US    (100 * USEC_PER_MS)
+#define RETRY_CEILING_US  (1 * USEC_PER_SEC)
+#define PARKED_RETRY_US   (60 * USEC_PER_SEC)
+
+struct outbox_row {
+    int64_t seq, parks;
+    const char *event_id, *type, *aggregate_id, *correlation_id, *trace_parent, *body;
+    int64_t created_at;
+};
+static const struct field outbox_fields[] = {
+    FIELD_I64(struct outbox_row, seq, "seq"),
+    FIELD_TEXT(struct outbox_row, event_id, "eventId"),
+    FIELD_TEXT(struct outbox_row, type, "type"),
+    FIELD_TEXT(struct outbox_row, aggregate_id, "aggregateId"),
+    FIELD_TEXT(struct outbox_row, correlation_id, "correlationId"),
+    FIELD_TEXT(struct outbox_row, trace_parent, "traceParent"),
+    FIELD_TEXT(struct outbox_row, body, "body"),
+    FIELD_TIME(struct outbox_row, created_at, "createdAt"),
+    FIELD_I64(struct outbox_row, parks, "parks"),
+};
+static const struct table outbox_table = TABLE("OutboxRow", struct outbox_row, outbox_fields);
+
+enum { SQL_CLAIM, SQL_MARK, SQL_PARK, SQL_UNPARK };
+
+const struct pg_statement relay_statements[] = {
+    /* The lock is taken once (an uncorrelated subquery) and goes with the transaction. */
+    [SQL_CLAIM] = {"outbox_claim",
+        "SELECT seq, event_id, type, aggregate_id, correlation_id, trace_parent, body, created_at, "
+        "parks FROM outbox AS o "
+        "WHERE published_at IS NULL AND parked_at IS NULL "
+        "AND (SELECT pg_try_advisory_xact_lock(20011)) "
+        "AND NOT EXISTS (SELECT FROM outbox AS p WHERE p.parked_at IS NOT NULL "
+        "AND p.aggregate_id = o.aggregate_id AND p.seq < o.seq) "
+        "ORDER BY seq LIMIT " RELAY_WINDOW_TEXT,
+        &outbox_table},
+    [SQL_MARK] = {"outbox_mark", "UPDATE outbox SET published_at = now() WHERE published_at IS "
+                                 "NULL AND seq = ANY ($1::bigint[])"},
+    [SQL_PARK] = {"outbox_park",
+        "UPDATE outbox AS o SET parked_at = now(), parked_reason = n.reason, parks = parks + 1 "
+        "FROM unnest($1::bigint[], $2::text[]) AS n (seq, reason) "
+        "WHERE o.seq = n.seq AND o.published_at IS NULL"},
+    [SQL_UNPARK] = {"outbox_unpark",
+        "UPDATE outbox SET parked_at = NULL WHERE seq IN (SELECT seq FROM outbox "
+        "WHERE parked_at IS NOT NULL ORDER BY parked_at, seq LIMIT " RELAY_WINDOW_TEXT ")"},
+};
+const size_t relay_statements_count = ARRAY_SIZE(relay_statements);
+
+static struct metric published = {.name = "souk_events_published_total",
+    .help = "Events confirmed by the broker.",
+    .labels = "type"};
+static struct metric parked = {.name = "souk_events_parked_total",
+    .help = "Events set aside because no queue wants them (unroutable), the broker forbids them "
+            "(refused) or they can't be sent (unsendable).",
+    .labels = "type,reason"};
+static struct metric failures = {
+    .name = "souk_outbox_failures_total", .help = "Relay rounds that did not end with a confirm."};
+
+static struct fiber_signal wake;
+static struct fiber *relay;
+static bool nudged;
+
+void outbox_wake(void)
+{
+    nudged = true;
+    fiber_signal_all(&wake);
+}
+
+/* ---- a window ---- */
+
+enum { WAITS = 1000 }; /* a result: not sent, what is before it has to go first */
+#define NO_PRIOR SIZE_MAX
+
+struct window {
+    struct pg_result rows;
+    size_t count;
+    size_t *prior; /* the row before it of the same aggregate, or NO_PRIOR */
+    int *results;  /* of bus_publish, or WAITS */
+};
+
+static const struct outbox_row *row_at(const struct window *w, size_t i)
+{
+    return PG_ROW(w->rows, struct outbox_row, i);
+}
+
+static size_t hash_of(const char *text)
+{
+    size_t hash = 2166136261U;
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * 16777619U;
+    return hash;
+}
+
+/* Links each row to the one before it of its aggregate, through a table of the last ones. */
+static void find_priors(struct window *w)
+{
+    enum { SLOTS = 4 * RELAY_WINDOW };
+    size_t last[SLOTS];
+    for (size_t s = 0; s < SLOTS; s++)
+        last[s] = NO_PRIOR;
+    for (size_t i = 0; i < w->count; i++) {
+        const char *aggregate = row_at(w, i)->aggregate_id;
+        size_t s = hash_of(aggregate) % SLOTS;
+        while (last[s] != NO_PRIOR && strcmp(row_at(w, last[s])->aggregate_id, aggregate) != 0)
+            s = (s + 1) % SLOTS;
+        w->prior[i] = last[s];
+        last[s] = i;
+    }
+}
+
+static void window_begin(struct window *w)
+{
+    w->count = w->rows.rows.len;
+    w->prior = arena_array(fiber_arena(), w->count, sizeof(*w->prior));
+    w->results = arena_array(fiber_arena(), w->count, sizeof(*w->results));
+    for (size_t i = 0; i < w->count; i++)
+        w->results[i] = WAITS;
+    find_priors(w);
+}
+
+/* ---- publishing ---- */
+
+static void message_of(const struct outbox_row *row, struct bus_message *m)
+{
+    *m = (struct bus_message){.exchange = EVENT_EXCHANGE,
+        .routing_key = row->type,
+        .message_id = row->event_id,
+        .type = row->type,
+        .correlation_id = row->correlation_id,
+        .app_id = app()->service->name,
+        .content_type = "application/json",
+        .timestamp_s = row->created_at / USEC_PER_SEC,
+        .body = span_of(row->body)};
+    if (row->trace_parent)
+        m->headers[m->headers_count++] =
+            (struct bus_header){.name = "traceparent", .text = row->trace_parent};
+    m->headers[m->headers_count++] =
+        (struct bus_header){.name = "cloudEvents_specversion", .text = "1.0"};
+    m->headers[m->headers_count++] =
+        (struct bus_header){.name = "cloudEvents_id", .text = row->event_id};
+    m->headers[m->headers_count++] =
+        (struct bus_header){.name = "cloudEvents_type", .text = row->type};
+    m->headers[m->headers_count++] =
+        (struct bus_header){.name = "cloudEvents_source", .text = app()->service->name};
+}
+
+/* Publishes every row whose turn it is. 0 with their number; negative: not all were confirmed. */
+static int publish_round(struct window *w, int64_t deadline_us, size_t *ret_count)
+{
+    struct arena *a = fiber_arena();
+    size_t *at = arena_array(a, w->count, sizeof(*at)), n = 0;
+    for (size_t i = 0; i < w->count; i++)
+        if (w->results[i] == WAITS && (w->prior[i] == NO_PRIOR || w->results[w->prior[i]] == 0))
+            at[n++] = i;
+    *ret_count = n;
+    if (n == 0)
+        return 0;
+    struct bus_message *messages = arena_array(a, n, sizeof(*messages));
+    int *results = arena_array(a, n, sizeof(*results));
+    for (size_t i = 0; i < n; i++) {
+        message_of(row_at(w, at[i]), &messages[i]);
+        results[i] = ERR_UNKNOWN;
+    }
+    int r = bus_publish(app()->bus, messages, n, results, deadline_us);
+    for (size_t i = 0; i < n; i++)
+        w->results[at[i]] = results[i];
+    return r < 0 ? ERR(r) : 0;
+}
+
+static void publish(struct window *w)
+{
+    int64_t deadline_us = clock_mono_us() + PUBLISH_TIME_US;
+    size_t count;
+    int r;
+    do
+        r = publish_round(w, deadline_us, &count);
+    while (r == 0 && count > 0);
+    error_clear();
+}
+
+/* ---- what became of them ---- */
+
+/* Why trying again at once is useless; NULL: it isn't. */
+static const char *parking_reason(int result)
+{
+    return result == BUS_RETURNED   ? "unroutable"
+           : result == ERR_PROTOCOL ? "refused"
+           : result == ERR_INVALID  ? "unsendable"
+           : result == -EMSGSIZE    ? "unsendable"
+                                    : NULL;
+}
+
+static bool behind_a_parked_one(const struct window *w, size_t i)
+{
+    while (w->results[i] == WAITS && w->prior[i] != NO_PRIOR)
+        i = w->prior[i];
+    return parking_reason(w->results[i]) != NULL;
+}
+
+/* "{1,2,3}" of the confirmed rows or of those to be parked, and the latters' reasons. */
+struct marks {
+    struct buf seqs, reasons;
+    size_t count;
+};
+
+static const char *braced(struct buf *list)
+{
+    buf_put_char(list, '}');
+    const char *text = arena_strndup(fiber_arena(), list->ptr, list->len);
+    buf_deinit(list);
+    return text;
+}
+
+static void marks_add(struct marks *m, int64_t seq, const char *reason)
+{
+    buf_printf(&m->seqs, "%c%lld", m->count ? ',' : '{', (long long)seq);
+    if (reason)
+        buf_printf(&m->reasons, "%c%s", m->count ? ',' : '{', reason);
+    m->count++;
+}
+
+/* Writes down what is out and what is parked, in one round trip. */
+static int save(struct pg_tx *tx, const struct window *w, bool *ret_parked_went)
+{
+    struct marks out = {0}, aside = {0};
+    bool parked_went = false;
+    for (size_t i = 0; i < w->count; i++) {
+        const char *reason = parking_reason(w->results[i]);
+        if (w->results[i] == 0)
+            marks_add(&out, row_at(w, i)->seq, NULL);
+        else if (reason)
+            marks_add(&aside, row_at(w, i)->seq, reason);
+        parked_went |= w->results[i] == 0 && row_at(w, i)->parks > 0;
+    }
+    const char *out_seqs = braced(&out.seqs), *aside_seqs = braced(&aside.seqs),
+               *reasons = braced(&aside.reasons);
+    if (out.count)
+        TRY(pg_queue(tx, &relay_statements[SQL_MARK], PG_ARGS(PG_TEXT(out_seqs))));
+    if (aside.count)
+        TRY(pg_queue(
+            tx, &relay_statements[SQL_PARK], PG_ARGS(PG_TEXT(aside_seqs), PG_TEXT(reasons))));
+    if (parked_went)
+        TRY(pg_queue(tx, &relay_statements[SQL_UNPARK], PG_NO_ARGS));
+    if (out.count || aside.count)
+        TRY(pg_commit(tx));
+    *ret_parked_went = parked_went;
+    return 0;
+}
+
+static void tell_parked(const struct outbox_row *row, const char *reason)
+{
+    metric_add(&parked, 1, row->type, reason);
+    if (row->parks == 0)
+        log_error("event parked: the broker has no place for it", LF_TEXT("eventId", row->event_id),
+            LF_TEXT("type", row->type), LF_TEXT("reason", reason));
+}
+
+static void tell_unconfirmed(const struct outbox_row *row, int result)
+{
+    metric_add(&failures, 1);
+    log_warn("event not confirmed, will be sent again", LF_TEXT("eventId", row->event_id),
+        LF_TEXT("type", row->type),
+        LF_TEXT("why", result == BUS_NACKED ? "the broker refused it" : error_name(result)));
+}
+
+/* Counts, logs the first failure, and tells whether something has to be sent again soon. */
+static bool tell(const struct window *w, size_t *ret_gone)
+{
+    bool again = false;
+    size_t gone = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        const struct outbox_row *row = row_at(w, i);
+        const char *reason = parking_reason(w->results[i]);
+        gone += w->results[i] == 0 || reason;
+        if (w->results[i] == 0)
+            metric_add(&published, 1, row->type);
+        else if (reason)
+            tell_parked(row, reason);
+        else if (!behind_a_parked_one(w, i)) {
+            if (!again)
+                tell_unconfirmed(row, w->results[i]);
+            again = true;
+        }
+    }
+    *ret_gone = gone;
+    return again;
+}
+
+/* ---- the relay ---- */
+
+static bool broker_listens(void)
+{
+    struct bus_state s = bus_state(app()->bus);
+    return s.publish_connected && !s.blocked;
+}
+
+struct progress {
+    size_t claimed, gone; /* gone: published or parked */
+};
+
+/* One window: 0, also when some were parked; negative when something is still to be sent. */
+static int relay_window(struct progress *ret_progress)
+{
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    struct window w = {0};
+    bool parked_went;
+    *ret_progress = (struct progress){0};
+    if (!broker_listens())
+        return ERR(ERR_UNAVAILABLE);
+    TRY(pg_begin(app()->pg, &tx));
+    TRY(pg_run(tx, &relay_statements[SQL_CLAIM], PG_NO_ARGS, &w.rows));
+    if (w.rows.rows.len == 0)
+        return 0;
+    window_begin(&w);
+    FAULT("relay_before_publish");
+    publish(&w);
+    FAULT("relay_before_mark");
+    TRY(save(tx, &w, &parked_went));
+    nudged = nudged || parked_went;
+    ret_progress->claimed = w.count;
+    return tell(&w, &ret_progress->gone) ? ERR(ERR_UNAVAILABLE) : 0;
+}
+
+/* Window after window until one was not full, or was not confirmed as a whole. */
+static int relay_all(bool *ret_found, bool *ret_progress)
+{
+    struct progress p;
+    *ret_found = *ret_progress = false;
+    do {
+        nudged = false;
+        int r = relay_window(&p);
+        arena_reset(fiber_arena());
+        *ret_found |= p.claimed > 0;
+        *ret_progress |= p.gone > 0;
+        if (r != 0)
+            return r;
+    } while (p.claimed == RELAY_WINDOW || nudged);
+    return 0;
+}
+
+/* A nudge that finds nothing has perhaps met another process's relay at work, which has not seen
+ * our event: so look again soon. */
+static void wait_for_work(bool was_nudged, bool found)
+{
+    int64_t wait_us = was_nudged && !found ? SECOND_LOOK_US : RELAY_POLL_US;
+    if (!nudged)
+        (void)fiber_signal_wait(&wake, "outbox nudge", clock_mono_us() + wait_us);
+}
+
+static void relay_run(void *arg)
+{
+    int64_t pause_us = RETRY_FLOOR_US;
+    while (!app()->draining && !fiber_cancelled()) {
+        bool was_nudged = nudged, found, progress;
+        int r = relay_all(&found, &progress);
+        if (r == 0 || progress)
+            pause_us = RETRY_FLOOR_US;
+        if (r == 0) {
+            wait_for_work(was_nudged, found);
+        } else {
+            log_debug("relay pauses", LF_TEXT("error", error_name(r)), LF_MS("pauseMs", pause_us));
+            (void)fiber_sleep(pause_us);
+            pause_us = pause_us * 2 > RETRY_CEILING_US ? RETRY_CEILING_US : pause_us * 2;
+        }
+        error_clear();
+    }
+}
+
+int relay_retry_parked(void)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &relay_statements[SQL_UNPARK], PG_NO_ARGS, &result));
+    if (result.affected > 0)
+        outbox_wake();
+    return 0;
+}
+
+int relay_stop(int64_t deadline_us)
+{
+    bool found, progress;
+    outbox_wake();
+    if (relay)
+        TRY(fiber_join(relay, deadline_us));
+    relay = NULL;
+    int64_t outer = fiber_deadline_push(deadline_us);
+    int r = relay_all(&found, &progress);
+    fiber_deadline_pop(outer);
+    if (r != 0)
+        log_warn("events wait for the next start", LF_TEXT("error", error_name(r)));
+    return 0;
+}
+
+int relay_start(void)
+{
+    TRY(fiber_spawn(app()->loop, "outbox relay", relay_run, NULL, &relay));
+    return app_every("outbox parked", PARKED_RETRY_US, relay_retry_parked);
+}
