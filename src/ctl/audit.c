@@ -7,8 +7,8 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/json/pretty.h"
 #include "common/json/writer.h"
-#include "ctl/pretty.h"
 
 /* The folders above the file, as far as they are missing. */
 static void make_folders(const char *path)

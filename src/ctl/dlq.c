@@ -8,9 +8,9 @@
 
 #include "common/base/buf.h"
 #include "common/base/uuid.h"
+#include "common/json/pretty.h"
 #include "common/json/writer.h"
 #include "ctl/audit.h"
-#include "ctl/pretty.h"
 #include "ctl/sheet.h"
 
 #define LETTERS_LIMIT 10000

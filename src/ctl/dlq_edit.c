@@ -9,12 +9,12 @@
 #include <unistd.h>
 
 #include "common/base/uuid.h"
+#include "common/json/pretty.h"
 #include "ctl/audit.h"
 #include "ctl/diff.h"
 #include "ctl/dlq.h"
 #include "ctl/event_text.h"
 #include "ctl/files.h"
-#include "ctl/pretty.h"
 #include "ctl/sheet.h"
 
 #define TEXT_LIMIT (1024 * 1024)

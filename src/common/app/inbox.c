@@ -15,8 +15,8 @@
  *
  * A copy is confirmed by the broker before the original is acked: a crash in between makes a
  * duplicate, never a loss. Our own headers carry the story; the broker's death headers are not
- * copied, or a replayed message would be dropped as a dead-letter cycle. In a dead letter, which
- * people read, secrets are masked.
+ * copied, or a replayed message would be dropped as a dead-letter cycle. A dead letter is for
+ * people: its JSON is laid out in lines, its secrets are masked.
  *
  * Who may send what: the broker checks that user_id is the sender's own user, so an event straight
  * from the exchange must carry its publisher's name there; without a user_id (a tool's message) the
@@ -37,6 +37,7 @@
 #include "common/app/service.h"
 #include "common/app/work.h"
 #include "common/contract/events.h"
+#include "common/json/pretty.h"
 
 #define RETRY_EXCHANGE        "order-events.retry"
 #define DEAD_EXCHANGE         "order-events.dlx"
@@ -360,6 +361,14 @@ static bool handle_patiently(struct incoming *list, size_t count, int *ret_r)
     }
 }
 
+/* "file:line<file:line: what happened" the other way round: it is read in a narrow column. */
+static const char *sentence_first(const char *trace)
+{
+    const char *colon = strstr(trace, ": ");
+    return colon ? arena_printf(fiber_arena(), "%s (%.*s)", colon + 2, (int)(colon - trace), trace)
+                 : arena_strdup(fiber_arena(), trace);
+}
+
 static void judge(struct incoming *in, int r)
 {
     if (r == 0)
@@ -373,7 +382,7 @@ static void judge(struct incoming *in, int r)
     }
     in->fate = INCOMING_RETRY;
     in->error_code = error_name(r);
-    in->error_text = arena_strdup(fiber_arena(), error_text());
+    in->error_text = sentence_first(error_text());
 }
 
 static void handle_alone(struct incoming *in)
@@ -469,9 +478,9 @@ static struct span masked_body(const struct envelope *e, const struct table *pay
     return body;
 }
 
-/* The body for a dead letter. When the envelope can't be read, the message's own type must tell
- * whether there may be secrets in it. */
-static struct span dead_body(const struct incoming *in)
+/* What the contract calls a secret. When the envelope can't be read, the message's own type must
+ * tell whether there may be secrets in it. */
+static struct span without_secrets(const struct incoming *in)
 {
     const char *type = in->envelope.type ? in->envelope.type : in->message->type;
     const struct event_kind *kind = in->row ? in->row->kind : type ? event_kind_find(type) : NULL;
@@ -479,6 +488,26 @@ static struct span dead_body(const struct incoming *in)
         return in->message->body;
     return in->envelope.type ? masked_body(&in->envelope, kind->payload)
                              : SPAN("\"*** (unreadable, and it may hold secrets)\"");
+}
+
+/* The body for a dead letter: laid out for the page, which does not break lines, and without what a
+ * member's name alone calls a secret, in types that we don't know as well. */
+static struct span dead_body(const struct incoming *in)
+{
+    struct span body = without_secrets(in);
+    struct buf out = {0};
+    if (!text_is_object(body))
+        return body;
+    json_pretty(body, true, &out);
+    if (out.len > BUS_BODY_LIMIT) {
+        buf_reset(&out);
+        json_compact(body, true, &out);
+    }
+    body = out.len > BUS_BODY_LIMIT
+               ? SPAN("\"*** (too big once its secrets are masked)\"")
+               : span_make(arena_strndup(fiber_arena(), out.ptr, out.len), out.len);
+    buf_deinit(&out);
+    return body;
 }
 
 /* The copy's own headers are the ops interface in the RabbitMQ page. */

@@ -1,7 +1,7 @@
 /* A reformatter over tokens: the text was checked by the real parser before, so quotes, brackets
  * and commas are all there is to know. Numbers and texts come out byte for byte as they went in. */
 
-#include "ctl/pretty.h"
+#include "common/json/pretty.h"
 
 #include "common/json/reader.h"
 

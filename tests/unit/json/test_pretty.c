@@ -1,6 +1,6 @@
 #include <criterion/criterion.h>
 
-#include "ctl/pretty.h"
+#include "common/json/pretty.h"
 
 static const char *compact(const char *json, bool mask)
 {
