@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # The distribution's packages: which are missing, and how they get here.
 
+# packages_missing [LIST]
 packages_missing() {
     local package command installed
     installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p')
@@ -8,7 +9,7 @@ packages_missing() {
         case $package in '' | '#'*) continue ;; esac
         if [ -n "$command" ] && PATH=$PATH:/usr/sbin have "$command"; then continue; fi
         grep -qxF "$package" <<<"$installed" || printf '%s\n' "$package"
-    done <"$ROOT/tools/packages.txt"
+    done <"$ROOT/tools/${1:-packages}.txt"
 }
 
 # apt would start the servers it installs on their usual ports. We run private ones, so while
@@ -28,6 +29,8 @@ packages_install() {
     "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
 }
 
+packages_can_install() { is_root || { have sudo && { sudo -n true 2>/dev/null || [ -t 0 ]; }; }; }
+
 packages_up() {
     local missing
     have dpkg-query || die "this launcher installs Debian packages; elsewhere see tools/packages.txt for what is needed"
@@ -35,11 +38,26 @@ packages_up() {
     [ -n "$missing" ] || return 0
     # shellcheck disable=SC2086 # one word per package
     set -- $missing
-    if ! is_root && ! (have sudo && { sudo -n true 2>/dev/null || [ -t 0 ]; }); then
+    if ! packages_can_install; then
         die "packages are missing; install them with: apt-get install --no-install-recommends $*"
     fi
     say "installing packages: $*"
     (packages_install "$@") || die "apt-get could not install the packages"
     missing=$(packages_missing)
     [ -z "$missing" ] || die "still missing after the installation: ${missing//$'\n'/ }"
+}
+
+# What only some tests need. It may be missing: those tests are skipped then, and say so.
+packages_for_tests() {
+    local missing
+    missing=$(packages_missing packages-test)
+    [ -n "$missing" ] || return 0
+    # shellcheck disable=SC2086 # one word per package
+    set -- $missing
+    if ! packages_can_install; then
+        warn "some tests will be skipped; they need: apt-get install --no-install-recommends $*"
+        return
+    fi
+    say "installing packages for the tests: $*"
+    (packages_install "$@") || warn "apt-get could not install $*; some tests will be skipped"
 }
