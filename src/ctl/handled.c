@@ -1,11 +1,10 @@
 #include "ctl/handled.h"
 
-#include <stdlib.h>
-
 #include "common/base/buf.h"
 #include "common/base/mem.h"
 #include "common/base/uuid.h"
 #include "common/data/pg.h"
+#include "ctl/databases.h"
 
 struct handled {
     struct pg_pool *pool;
@@ -19,22 +18,10 @@ static const struct table inbox_id_table = TABLE("InboxId", struct inbox_id, inb
 static const struct pg_statement look_statement = {"ctl_inbox_look",
     "SELECT event_id FROM inbox WHERE event_id = ANY ($1::uuid[])", &inbox_id_table};
 
-static const char *url_of(struct arena *a, const char *service, const char **ret_variable)
-{
-    char *name = arena_printf(a, "%s_AUDIT_DATABASE_URL", service);
-    for (char *p = name; *p; p++)
-        *p = *p >= 'a' && *p <= 'z' ? (char)(*p - 32) : *p;
-    const char *url = getenv(name);
-    *ret_variable = arena_printf(a, "%.*sDATABASE_URL", (int)strlen(service) + 1, name);
-    if (!url || !*url)
-        url = getenv(*ret_variable);
-    return url && *url ? url : NULL;
-}
-
 struct handled *handled_new(
     struct arena *a, struct loop *l, const struct queue_row *queue, const char **ret_variable)
 {
-    const char *url = url_of(a, queue->service, ret_variable);
+    const char *url = database_url(a, queue->service, ret_variable);
     if (!url)
         return NULL;
     struct handled *h = MEM_NEW(struct handled);

@@ -1,7 +1,7 @@
 #include "ctl/ctl.h"
 
 static const struct command *const commands[] = {&dlq_list_command, &dlq_show_command,
-    &dlq_redrive_command, &dlq_edit_command, &dlq_drop_command, NULL};
+    &dlq_redrive_command, &dlq_edit_command, &dlq_drop_command, &events_proof_command, NULL};
 
 const struct command *const *ctl_commands(void)
 {
@@ -64,8 +64,10 @@ void ctl_help(FILE *to)
           "Environment (./souk ctl fills it in from the running suite)\n"
           "  OPS_AMQP_URL                  the broker, as its operator (--amqp-url URL before the "
           "group)\n"
-          "  <SERVICE>_AUDIT_DATABASE_URL  or <SERVICE>_DATABASE_URL: to see what became of a "
-          "redrive\n"
+          "  <SERVICE>_AUDIT_DATABASE_URL  or <SERVICE>_DATABASE_URL: for events proof, and to see "
+          "what "
+          "became of\n"
+          "                                a redrive\n"
           "  SOUK_CTL_AUDIT                the audit log (.souk/log/soukctl-audit.log)\n"
           "  EDITOR                        for dlq edit\n",
         to);

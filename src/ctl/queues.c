@@ -5,7 +5,7 @@
         service, queue, queue ".dlq"                                                               \
     }
 
-const struct queue_row queue_rows[] = {
+const struct queue_row queue_rows[QUEUES_COUNT] = {
     QUEUE("order", "order-queue"),
     QUEUE("payment", "payment-settlement-queue"),
     QUEUE("seller", "seller-updates-queue"),

@@ -21,6 +21,9 @@ struct event {
  * work. */
 int outbox_add(
     struct pg_tx *tx, const struct event_kind *kind, const char *aggregate_id, const void *payload);
+/* An event that was published is kept in the outbox for so long. */
+#define OUTBOX_KEPT_DAYS 7
+#define OUTBOX_KEPT_TEXT "7 days"
 /* Hint that something was committed: the relay looks now instead of at its next poll. Called by the
  * app after each request and batch. */
 void outbox_nudge(void);

@@ -45,7 +45,7 @@ const struct pg_statement outbox_statements[] = {
         &look_table},
     [SQL_PURGE] = {"outbox_purge",
         "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE published_at < now() - "
-        "interval '7 days' ORDER BY seq LIMIT " PURGE_LIMIT_TEXT ")"},
+        "interval '" OUTBOX_KEPT_TEXT "' ORDER BY seq LIMIT " PURGE_LIMIT_TEXT ")"},
 };
 const size_t outbox_statements_count = ARRAY_SIZE(outbox_statements);
 

@@ -1,0 +1,12 @@
+#pragma once
+
+/* Where the services' databases are, as the environment tells. */
+
+#include "common/base/arena.h"
+
+#define SERVICES_COUNT 7
+extern const char *const ctl_services[SERVICES_COUNT];
+
+/* <SERVICE>_AUDIT_DATABASE_URL, else <SERVICE>_DATABASE_URL; NULL when neither is set. The text of
+ * `*ret_variable`, what to set, lives in `a`. */
+const char *database_url(struct arena *a, const char *service, const char **ret_variable);
