@@ -48,6 +48,14 @@ bool duration_parse(const char *text, int64_t *ret_us)
     return false;
 }
 
+bool since_parse(const char *text, int64_t *ret_wall_us)
+{
+    int64_t age_us;
+    if (!duration_parse(text, &age_us))
+        return clock_parse(span_of(text), ret_wall_us);
+    return *ret_wall_us = clock_wall_us() - age_us, true;
+}
+
 static size_t option_place(const struct command *c, struct span name)
 {
     for (size_t i = 0; i < c->options_count; i++)

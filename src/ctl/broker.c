@@ -137,6 +137,9 @@ static amqp_field_value_t offset_value(const struct stream_start *start)
     case STREAM_FIRST:
         v.value.bytes = bytes_of("first");
         break;
+    case STREAM_LAST:
+        v.value.bytes = bytes_of("last");
+        break;
     case STREAM_NEXT:
         v.value.bytes = bytes_of("next");
         break;

@@ -8,8 +8,9 @@
 
 #define BROKER_WHY_SIZE 200
 
-/* Where in a stream to begin: at the chunk that holds the first event appended since a time. */
-enum stream_from { STREAM_FIRST, STREAM_OFFSET, STREAM_TIME, STREAM_NEXT };
+/* Where in a stream to begin: at the chunk that holds the first event appended since a time; with
+ * STREAM_LAST at the last chunk there is. */
+enum stream_from { STREAM_FIRST, STREAM_OFFSET, STREAM_TIME, STREAM_LAST, STREAM_NEXT };
 struct stream_start {
     enum stream_from from;
     int64_t offset, time_us; /* each only for its `from` */

@@ -67,6 +67,9 @@ const char *args_text(const struct args *args, const char *option); /* NULL: not
 bool args_given(const struct args *args, const char *option);
 int64_t args_number(const struct args *args, const char *option, int64_t otherwise);
 bool duration_parse(const char *text, int64_t *ret_us); /* "90s", "15m", "2h", "3d" */
+/* An age or an RFC 3339 time, to wall time. */
+bool since_parse(const char *text, int64_t *ret_wall_us);
+#define SINCE_USAGE "--since %s: must be an age like 2h, or a time like 2026-01-31T08:00:00Z"
 
 const struct command *const *ctl_commands(void); /* NULL-terminated */
 const struct command *command_find(const char *group, const char *name);
@@ -80,4 +83,4 @@ int ctl_fail(enum ctl_exit code, const char *fmt, ...) PRINTF(2, 3);
 const char *ctl_operator(void);
 
 extern const struct command dlq_list_command, dlq_show_command, dlq_redrive_command,
-    dlq_edit_command, dlq_drop_command, events_proof_command;
+    dlq_edit_command, dlq_drop_command, events_proof_command, events_tail_command;

@@ -67,17 +67,6 @@ static unsigned meant(void *ctx, const char *type)
 
 /* ---- what is asked ---- */
 
-static int read_since(const char *text, int64_t *ret_us)
-{
-    int64_t age_us;
-    if (duration_parse(text, &age_us))
-        return *ret_us = clock_wall_us() - age_us, 0;
-    if (clock_parse(span_of(text), ret_us))
-        return 0;
-    return ctl_fail(
-        CTL_USAGE, "--since %s: must be an age like 2h, or a time like 2026-01-31T08:00:00Z", text);
-}
-
 static int read_options(const struct args *args, struct proving *p)
 {
     const char *order = args_text(args, "order"), *since = args_text(args, "since");
@@ -88,7 +77,9 @@ static int read_options(const struct args *args, struct proving *p)
     p->config.window.order_id = order;
     p->config.grace_us = args_number(args, "grace", GRACE_US);
     p->wait_us = args_number(args, "wait", 0);
-    return since ? read_since(since, &p->config.window.since_us) : 0;
+    if (since && !since_parse(since, &p->config.window.since_us))
+        return ctl_fail(CTL_USAGE, SINCE_USAGE, since);
+    return 0;
 }
 
 static void note(struct proving *p, const char *text)

@@ -49,6 +49,13 @@ static void put_text(struct buf *out, struct arena *a, const char *name, const c
             text_harmless(a, span_of(text)));
 }
 
+static void put_id(
+    struct buf *out, struct arena *a, const char *name, const char *id, const char *known)
+{
+    if (id && !(known && strcmp(id, known) == 0))
+        put_text(out, a, name, id);
+}
+
 static void put_number(struct buf *out, const char *name, int64_t value)
 {
     if (value != NO_NUMBER)
@@ -68,17 +75,22 @@ static void put_money(struct buf *out, const char *name, int64_t amount, const c
     buf_printf(out, "%s%s=%s", out->len ? " " : "", name, text);
 }
 
-const char *facts_of_payload(struct arena *a, struct span payload)
+static bool facts_read(struct arena *a, struct span payload, struct facts *ret_facts)
+{
+    struct json_errors errors = {0};
+    return json_read(a, payload, &facts_table, JSON_LENIENT, ret_facts, &errors) == 0;
+}
+
+const char *facts_of_payload(struct arena *a, struct span payload, const char *known)
 {
     struct facts f;
-    struct json_errors errors = {0};
     struct buf out = {0};
-    if (json_read(a, payload, &facts_table, JSON_LENIENT, &f, &errors) != 0)
+    if (!facts_read(a, payload, &f))
         return "";
-    put_text(&out, a, "order", f.order_id);
-    put_text(&out, a, "payment", f.order_id ? NULL : f.payment_id);
-    put_text(&out, a, "user", f.order_id ? NULL : f.user_id);
-    put_text(&out, a, "sku", f.sku);
+    put_id(&out, a, "order", f.order_id, known);
+    put_id(&out, a, "payment", f.order_id ? NULL : f.payment_id, known);
+    put_id(&out, a, "user", f.order_id ? NULL : f.user_id, known);
+    put_id(&out, a, "sku", f.sku, known);
     put_text(&out, a, "status", f.status);
     put_money(&out, "amount", f.amount, f.currency);
     put_money(&out, "total", f.total_amount, f.currency);
@@ -91,11 +103,17 @@ const char *facts_of_payload(struct arena *a, struct span payload)
     return text;
 }
 
-const char *facts_of_body(struct arena *a, const char *body)
+const char *facts_of_body(struct arena *a, struct span body, const char *known)
 {
     struct whole w;
     struct json_errors errors = {0};
-    if (!body || json_read(a, span_of(body), &whole_table, JSON_LENIENT, &w, &errors) != 0)
+    if (json_read(a, body, &whole_table, JSON_LENIENT, &w, &errors) != 0)
         return "";
-    return facts_of_payload(a, w.payload);
+    return facts_of_payload(a, w.payload, known);
+}
+
+const char *facts_order(struct arena *a, struct span payload)
+{
+    struct facts f;
+    return facts_read(a, payload, &f) ? f.order_id : NULL;
 }

@@ -1,7 +1,8 @@
 #include "ctl/ctl.h"
 
 static const struct command *const commands[] = {&dlq_list_command, &dlq_show_command,
-    &dlq_redrive_command, &dlq_edit_command, &dlq_drop_command, &events_proof_command, NULL};
+    &dlq_redrive_command, &dlq_edit_command, &dlq_drop_command, &events_proof_command,
+    &events_tail_command, NULL};
 
 const struct command *const *ctl_commands(void)
 {

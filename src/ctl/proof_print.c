@@ -155,7 +155,8 @@ static const char *fate_of(struct arena *a, const struct proof_event *e, size_t 
     return "";
 }
 
-static void print_event(struct ctl *ctl, struct arena *a, const struct proof_event *e)
+static void print_event(
+    struct ctl *ctl, struct arena *a, const struct proof_event *e, const char *order_id)
 {
     const char *published =
         e->row.published_us
@@ -165,7 +166,8 @@ static void print_event(struct ctl *ctl, struct arena *a, const struct proof_eve
                            : "not published yet";
     fprintf(ctl->out, "%s  %s  from %s, %s\n", time_shown(a, e->row.created_us),
         text_harmless(a, span_of(e->row.type)), e->publisher, published);
-    fprintf(ctl->out, "    %s  %s\n", e->row.event_id, facts_of_body(a, e->row.body));
+    fprintf(ctl->out, "    %s  %s\n", e->row.event_id,
+        facts_of_body(a, span_of(e->row.body), order_id));
     for (size_t q = 0; q < QUEUES_COUNT; q++)
         if (e->marks[q].state != PROOF_NOT_MEANT)
             fprintf(ctl->out, "    %-13s %s\n", queue_rows[q].service, fate_of(a, e, q));
@@ -191,7 +193,7 @@ void proof_print_order(struct ctl *ctl, const struct proof_report *r)
 {
     const struct proof_event **list = in_order(r->arena, r->proof);
     for (; *list; list++)
-        print_event(ctl, r->arena, *list);
+        print_event(ctl, r->arena, *list, r->proof->window.order_id);
     fputc('\n', ctl->out);
     fprintf(ctl->out, "%" PRId64 " events\n", r->proof->events);
     print_verdict(ctl, r);
