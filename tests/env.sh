@@ -30,9 +30,7 @@ done
 TEST_DATABASE_URL=postgresql://souk_admin:$(secret pg-admin)@127.0.0.1:${PORTS[postgres]}/postgres
 TEST_PG_URL=$TEST_DATABASE_URL
 OPS_AMQP_URL=$(amqp_url ops)
-RABBITMQ_MANAGEMENT_URL=$(management_url)
-[ -n "$(external RABBITMQ_MANAGEMENT_URL)" ] ||
-    RABBITMQ_MANAGEMENT_URL=http://ops:$(secret amqp-ops)@127.0.0.1:${PORTS[ui]}
+RABBITMQ_MANAGEMENT_URL=$(management_login_url)
 REDIS_URL=$(redis_url)
 SMTP_URL=$(smtp_url)
 MAIL_URL=http://127.0.0.1:${PORTS[mail]}

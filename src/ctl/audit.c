@@ -62,32 +62,57 @@ static void put_letter(struct json_writer *w, const struct letter *l, bool body)
     json_object_end(w);
 }
 
+static void line_begin(
+    struct json_writer *w, const struct audit *audit, const char *phase, const char *result)
+{
+    json_object_begin(w);
+    json_put_time(w, "at", clock_wall_us());
+    json_put_text(w, "who", ctl_operator());
+    json_put_text(w, "action", audit->action);
+    json_put_text(w, "phase", phase);
+    json_put_text(w, "run", audit->run);
+    if (audit->reason)
+        json_put_text(w, "reason", audit->reason);
+    if (result)
+        json_put_text(w, "result", result);
+}
+
+static bool line_end(struct json_writer *w, const struct audit *audit)
+{
+    json_object_end(w);
+    buf_put_char(w->out, '\n');
+    bool done = append(audit->path, buf_span(w->out));
+    buf_deinit(w->out);
+    return done;
+}
+
 static bool put_line(const struct audit *audit, const char *phase, const char *result,
     const struct letter *const *letters, size_t count)
 {
     struct buf out = {0};
     struct json_writer w = json_writer_on(&out);
     bool body = strcmp(audit->action, "drop") == 0 && strcmp(phase, "intent") == 0;
-    json_object_begin(&w);
-    json_put_time(&w, "at", clock_wall_us());
-    json_put_text(&w, "who", ctl_operator());
-    json_put_text(&w, "action", audit->action);
-    json_put_text(&w, "phase", phase);
-    json_put_text(&w, "run", audit->run);
-    if (audit->reason)
-        json_put_text(&w, "reason", audit->reason);
-    if (result)
-        json_put_text(&w, "result", result);
+    line_begin(&w, audit, phase, result);
     json_key(&w, "letters");
     json_array_begin(&w);
     for (size_t i = 0; i < count; i++)
         put_letter(&w, letters[i], body);
     json_array_end(&w);
-    json_object_end(&w);
-    buf_put_char(&out, '\n');
-    bool done = append(audit->path, buf_span(&out));
-    buf_deinit(&out);
-    return done;
+    return line_end(&w, audit);
+}
+
+bool audit_changes(
+    const struct audit *audit, const char *result, const char *const *changes, size_t count)
+{
+    struct buf out = {0};
+    struct json_writer w = json_writer_on(&out);
+    line_begin(&w, audit, result ? "outcome" : "intent", result);
+    json_key(&w, "changes");
+    json_array_begin(&w);
+    for (size_t i = 0; i < count; i++)
+        json_text(&w, changes[i]);
+    json_array_end(&w);
+    return line_end(&w, audit);
 }
 
 bool audit_intent(const struct audit *audit, const struct letter *const *letters, size_t count)

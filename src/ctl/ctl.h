@@ -83,4 +83,5 @@ int ctl_fail(enum ctl_exit code, const char *fmt, ...) PRINTF(2, 3);
 const char *ctl_operator(void);
 
 extern const struct command dlq_list_command, dlq_show_command, dlq_redrive_command,
-    dlq_edit_command, dlq_drop_command, events_proof_command, events_tail_command;
+    dlq_edit_command, dlq_drop_command, events_proof_command, events_tail_command,
+    topology_check_command, topology_apply_command, outbox_status_command;

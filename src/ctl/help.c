@@ -2,7 +2,8 @@
 
 static const struct command *const commands[] = {&dlq_list_command, &dlq_show_command,
     &dlq_redrive_command, &dlq_edit_command, &dlq_drop_command, &events_proof_command,
-    &events_tail_command, NULL};
+    &events_tail_command, &topology_check_command, &topology_apply_command, &outbox_status_command,
+    NULL};
 
 const struct command *const *ctl_commands(void)
 {
@@ -65,10 +66,12 @@ void ctl_help(FILE *to)
           "Environment (./souk ctl fills it in from the running suite)\n"
           "  OPS_AMQP_URL                  the broker, as its operator (--amqp-url URL before the "
           "group)\n"
-          "  <SERVICE>_AUDIT_DATABASE_URL  or <SERVICE>_DATABASE_URL: for events proof, and to see "
-          "what "
-          "became of\n"
-          "                                a redrive\n"
+          "  RABBITMQ_MANAGEMENT_URL       its management API, user and password in it\n"
+          "  SOUK_DEFINITIONS              rabbitmq/definitions.json\n"
+          "  SOUK_SERVICES                 the folder of the services' programs (soukctl's own)\n"
+          "  <SERVICE>_AMQP_URL            the password of a user that topology apply makes\n"
+          "  <SERVICE>_AUDIT_DATABASE_URL  or <SERVICE>_DATABASE_URL: for outbox status, events\n"
+          "                                proof, and to see what became of a redrive\n"
           "  SOUK_CTL_AUDIT                the audit log (.souk/log/soukctl-audit.log)\n"
           "  EDITOR                        for dlq edit\n",
         to);

@@ -16,13 +16,11 @@
 #include "common/base/clock.h"
 #include "common/json/reader.h"
 #include "ctl/ctl.h"
+#include "ctl/databases.h"
 
 #define DESCRIBE_LIMIT (1024 * 1024)
 #define DESCRIBE_US    (10 * USEC_PER_SEC)
 #define PIECE          65536
-
-static const char *const names[] = {
-    "auth", "cart", "order", "payment", "seller", "notification", "aibuddy"};
 
 static const struct field published_fields[] = {
     FIELD_TEXT(struct service_published, type, "type", .required = true)};
@@ -117,10 +115,10 @@ static int ask(struct arena *a, const char *program, struct service_tables *ret_
 
 int services_load(struct arena *a, struct services *ret_services)
 {
-    struct services s = {.at = arena_array(a, ARRAY_SIZE(names), sizeof(*s.at))};
+    struct services s = {.at = arena_array(a, SERVICES_COUNT, sizeof(*s.at))};
     const char *where = folder(a);
-    for (; s.count < ARRAY_SIZE(names); s.count++) {
-        int r = ask(a, arena_printf(a, "%s/souk-%s", where, names[s.count]), &s.at[s.count]);
+    for (; s.count < SERVICES_COUNT; s.count++) {
+        int r = ask(a, arena_printf(a, "%s/souk-%s", where, ctl_services[s.count]), &s.at[s.count]);
         if (r != 0)
             return r;
     }

@@ -136,6 +136,7 @@ const char *topology_read(struct arena *a, struct span text, struct topology *re
         canonise(a, &LIST_AT(t.policies, struct topology_policy, i)->definition, "{}");
     for (size_t i = 0; i < t.users.len; i++)
         canonise(a, &LIST_AT(t.users, struct topology_user, i)->tags, "[]");
+    t.text = text;
     *ret_topology = t;
     return NULL;
 }

@@ -49,6 +49,7 @@ struct topology_parameter {
 struct topology {
     struct list vhosts, exchanges, queues, bindings, policies, users, permissions,
         topic_permissions, parameters; /* of the structs above */
+    struct span text;                  /* the document itself */
 };
 
 /* NULL, or a sentence about what is wrong with the document. Everything lives in `a`. */

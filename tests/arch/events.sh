@@ -22,7 +22,6 @@ for service in "${services[@]}"; do
     "$build/src/souk-$service" --describe
 done | jq -s . >"$work/services"
 [ -s "$work/services" ] || exit 77
-definitions=rabbitmq/definitions.json
 
 # Events that nobody among the services listens to, and why that is right.
 silent='
@@ -53,24 +52,7 @@ done <"$work/contract"
 while read -r type; do grep -q "^$type " "$work/contract" || wrong "$type is consumed, but in no contract"; done <"$work/consumed"
 
 # Queues, bindings and permissions.
-jq -r --slurpfile d "$definitions" '
-    def pattern: "^" + (gsub("[.]"; "[.]") | gsub("[*]"; "[^.]+") | gsub("#"; ".*")) + "$";
-    $d[0] as $broker
-    | .[]
-    | . as $service
-    | (select(.queue) | .queue as $queue
-        | (select([$broker.queues[].name] | index($queue) | not) | "\($service.service): there is no queue \($queue)"),
-          ($service.consumes[] as $type
-            | select([$broker.bindings[] | select(.source == "order-events" and .destination == $queue)
-                | .routing_key | pattern as $p | select($type | test($p))] == [])
-            | "\($queue) is not bound to \($type)")),
-      (select((.consumes | length) > 0 and .queue == null) | "\(.service) consumes without a queue"),
-      (.publishes[]?.type as $type
-        | select([$broker.topic_permissions[]
-            | select(.user == $service.service and .exchange == "order-events")
-            | .write as $w | select($type | test($w))] == [])
-        | "\($service.service) may not publish \($type)")' "$work/services" >"$work/wrong"
-while read -r line; do wrong "$line"; done <"$work/wrong"
+"$build/src/soukctl" topology check --offline >"$work/topology" 2>&1 || wrong "$(grep -v '^idle: ' "$work/topology")"
 
 # The gateway: the first line of its map that fits decides.
 # shellcheck disable=SC2016 # that is nginx's variable

@@ -1,7 +1,9 @@
 # shellcheck shell=bash
 # A private RabbitMQ node with its own cookie, epmd, mnesia and plugins, so that the distribution's
 # node is neither used nor disturbed. Its topology comes from rabbitmq/definitions.json, imported
-# after the boot (an import at boot fails silently on 3.10) and then compared with what is live.
+# after the boot (an import at boot fails silently on 3.10) and then compared with what is live. The
+# import is not soukctl topology apply, for it gives the users this installation's passwords, and is
+# done before there is a soukctl.
 
 RABBIT_BIN=${SOUK_RABBIT_BIN:-/usr/lib/rabbitmq/bin}
 DEFINITIONS=$ROOT/rabbitmq/definitions.json
@@ -10,6 +12,13 @@ management_url() {
     local url
     url=$(external RABBITMQ_MANAGEMENT_URL)
     printf '%s' "${url:-http://127.0.0.1:${PORTS[ui]}}"
+}
+
+# The same with the operator's user and password in it; somebody else's url brings its own.
+management_login_url() {
+    local url
+    url=$(external RABBITMQ_MANAGEMENT_URL)
+    printf '%s' "${url:-http://ops:$(secret amqp-ops)@127.0.0.1:${PORTS[ui]}}"
 }
 
 # amqp_url USER
@@ -97,16 +106,23 @@ rabbitmq_definitions() {
 
 rabbitmq_import() {
     local answer
-    local -a option=()
     answer=$(rabbitmq_definitions | management POST /api/definitions -H 'content-type: application/json' \
         --data-binary @/dev/fd/9 -w '\n%{http_code}' 9<&0)
     case ${answer##*$'\n'} in
     2*) ;;
     *) die "RabbitMQ refused rabbitmq/definitions.json: ${answer%$'\n'*}" ;;
     esac
+}
+
+# An import may be partial without a word, so soukctl compares. The servers start while the tree is
+# built: this comes after both.
+rabbitmq_compare() {
+    local -a option=()
     [ -z "$(external RABBITMQ_MANAGEMENT_URL)" ] || option=(--topology-only)
-    management GET /api/definitions | "$ROOT/tools/topology-check" "${option[@]}" ||
-        die "the live topology differs from rabbitmq/definitions.json"
+    RABBITMQ_MANAGEMENT_URL=$(management_login_url) SOUK_DEFINITIONS=$DEFINITIONS \
+        "$BUILD/src/soukctl" topology check "${option[@]}" >"$LOG/topology.log" 2>&1 && return
+    grep -v '^idle: ' "$LOG/topology.log" >&2
+    die "the live topology is not what rabbitmq/definitions.json and the services want"
 }
 
 rabbitmq_up() {

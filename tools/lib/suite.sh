@@ -67,6 +67,12 @@ servers_up() {
     for part in "${!job[@]}"; do wait "${job[$part]}" || failed=1; done
     [ $failed = 0 ] || exit 1
     if ! part_wanted rabbitmq && [ -n "$(external RABBITMQ_MANAGEMENT_URL)" ]; then rabbitmq_import; fi
+    topology_compare
+}
+
+# Not where nobody told us where the management API of somebody else's broker is.
+topology_compare() {
+    if part_wanted rabbitmq || [ -n "$(external RABBITMQ_MANAGEMENT_URL)" ]; then rabbitmq_compare; fi
 }
 
 suite_services_up() {
@@ -205,5 +211,6 @@ suite_part() {
         case " ${PARTS[*]} gateway " in *" $part "*) ;; *) die "there is no part called $part" ;; esac
         [ "$action" = start ] || "${part}_down"
         [ "$action" = stop ] || "${part}_up"
+        case $action:$part in start:rabbitmq | restart:rabbitmq) topology_compare ;; esac
     done
 }
