@@ -51,6 +51,7 @@
 #define DATABASE_ANSWER_US    (2 * USEC_PER_SEC)
 #define DATABASE_PAUSE_US     (250 * USEC_PER_MS)
 #define DATABASE_PAUSE_MAX_US (2 * USEC_PER_SEC)
+#define FUTURE_LIMIT_US       (24 * 3600 * USEC_PER_SEC)
 #define OPERATOR              "ops" /* the broker user of people and tools */
 
 struct envelope {
@@ -232,6 +233,10 @@ static void incoming_read(struct incoming *in)
         return condemn(in, "unknown_event_version",
             arena_printf(
                 a, "%s %s, this consumer knows %s", e.type, e.event_version, kind->version));
+    /* Where the newest wins, an event of the year 9999 would win for ever. */
+    if (e.timestamp > clock_wall_us() + FUTURE_LIMIT_US)
+        return condemn(
+            in, "implausible_timestamp", "its timestamp is over a day ahead of our clock");
     const char *sender = wrong_sender(in->message, kind, e.type);
     if (sender)
         return condemn(in, "wrong_publisher",

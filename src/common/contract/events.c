@@ -27,8 +27,8 @@ static const struct field order_created_fields[] = {
     FIELD_TEXT(struct order_created, user_name, "userName", .max = 200),
     FIELD_LIST(struct order_created, items, "items", order_item_table, .required = true, .min = 1,
         .max = 100),
-    FIELD_I64(
-        struct order_created, total_amount, "totalAmount", .required = true, .doc = "minor units"),
+    FIELD_I64(struct order_created, total_amount, "totalAmount", .required = true, .min = 0,
+        .max = -1, .doc = "minor units"),
     FIELD_TEXT(struct order_created, currency, "currency", .required = true, .pattern = "currency"),
     FIELD_UUID(struct order_created, payment_id, "paymentId"),
 };
@@ -42,7 +42,8 @@ static const struct field order_event_fields[] = {
     FIELD_TEXT(struct order_event, status, "status", .required = true, .max = 32),
     FIELD_TEXT(struct order_event, reason, "reason", .max = 500),
     FIELD_UUID(struct order_event, payment_id, "paymentId"),
-    FIELD_I64(struct order_event, total_amount, "totalAmount", .doc = "minor units"),
+    FIELD_I64(
+        struct order_event, total_amount, "totalAmount", .min = 0, .max = -1, .doc = "minor units"),
     FIELD_TEXT(struct order_event, currency, "currency", .pattern = "currency"),
 };
 static const struct table order_event_table =
@@ -54,9 +55,10 @@ static const struct field payment_event_fields[] = {
     FIELD_UUID(struct payment_event, user_id, "userId", .required = true),
     FIELD_TEXT(struct payment_event, user_email, "userEmail", .max = 254),
     FIELD_TEXT(struct payment_event, reason, "reason", .max = 500),
-    FIELD_I64(struct payment_event, amount, "amount", .required = true, .doc = "minor units"),
+    FIELD_I64(struct payment_event, amount, "amount", .required = true, .min = 0, .max = -1,
+        .doc = "minor units"),
     FIELD_TEXT(struct payment_event, currency, "currency", .required = true, .pattern = "currency"),
-    FIELD_I64(struct payment_event, refunded_total, "refundedTotal",
+    FIELD_I64(struct payment_event, refunded_total, "refundedTotal", .min = 0, .max = -1,
         .doc = "minor units, all refunds so far"),
 };
 static const struct table payment_event_table =
@@ -100,7 +102,7 @@ static const struct field product_updated_fields[] = {
     FIELD_TEXT(struct product_updated, name, "name", .required = true, .max = 200),
     FIELD_TEXT(struct product_updated, category, "category", .max = 100),
     FIELD_TEXT(struct product_updated, status, "status", .max = 32),
-    FIELD_MONEY(struct product_updated, price, "price", .required = true),
+    FIELD_MONEY(struct product_updated, price, "price", .required = true, .min = 0, .max = -1),
 };
 static const struct table product_updated_table =
     TABLE("ProductUpdated", struct product_updated, product_updated_fields);
