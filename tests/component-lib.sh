@@ -160,6 +160,9 @@ deliver() {
         jq -e .routed >/dev/null || die "the broker did not take $2"
 }
 
+# depth QUEUE: how many ready messages are in it now (the management API tells of seconds ago).
+depth() { "$SOUK_BUILD/tests/amqp-act" "$OPS_AMQP_URL" <<<"count $1"; }
+
 # aim METHOD URL [BODY] [HEADER...]: the answers will be in $SCRATCH/shot.1 and so on.
 aim() {
     local method=$1 url=$2 body=${3:-} header shot

@@ -28,7 +28,6 @@ clean_up() {
 }
 trap 'clean_up >/dev/null 2>&1; _end' EXIT
 
-depth() { management GET "/api/queues/%2f/$1" | jq .messages; }
 holds() { [ "$(depth "$1")" = "$2" ]; }
 
 # look WORDS...: at the dead letters of order, in the browser; SEEN is what the page shows.

@@ -6,6 +6,7 @@
  *                       "-" is the default exchange, no user_id, no headers, no properties, no
  * body; HEADERS one of the bombs below; PROPERTIES name=value,… of a few names
  *   get|consume|purge|declare|delete QUEUE       bind|unbind QUEUE EXCHANGE KEY
+ *   count QUEUE         answers with the number of ready messages, as of now
  *   exchange-declare|exchange-delete NAME        exchange-bind TO FROM KEY
  *
  * Answers: ok, returned, nacked, or what the broker said when it closed the channel or connection
@@ -327,8 +328,22 @@ static void send_message(char **word)
 
 /* ---- the other acts ---- */
 
+static void count_messages(amqp_bytes_t q)
+{
+    const amqp_queue_declare_ok_t *ok =
+        amqp_queue_declare(broker, 1, q, 1, 0, 0, 0, amqp_empty_table);
+    if (ok)
+        printf("%u\n", ok->message_count);
+    else
+        tell_reply();
+}
+
 static bool act_on_queue(const char *act, amqp_bytes_t q)
 {
+    if (strcmp(act, "count") == 0) {
+        count_messages(q);
+        return true;
+    }
     if (strcmp(act, "get") == 0) {
         amqp_rpc_reply_t reply = amqp_basic_get(broker, 1, q, 0);
         if (reply.reply_type == AMQP_RESPONSE_NORMAL)
