@@ -138,6 +138,10 @@ struct bus_state bus_state(const struct bus *b)
     struct mailbox *box = b->box;
     pthread_mutex_lock(&box->lock);
     struct bus_state state = box->state;
+    /* The thread may be busy with the other link's login, which a frozen broker never answers. */
+    int64_t now = clock_mono_us();
+    state.publish_connected = state.publish_connected && now <= box->publish_stale_us;
+    state.consume_connected = state.consume_connected && now <= box->consume_stale_us;
     memcpy(b->blocked_reason, box->blocked_reason, BUS_REASON_SIZE);
     pthread_mutex_unlock(&box->lock);
     state.blocked_reason = b->blocked_reason;

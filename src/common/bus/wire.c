@@ -229,10 +229,15 @@ int wire_flush(struct wire *w)
     return 0;
 }
 
+int64_t wire_stale_us(const struct wire *w)
+{
+    return w && w->heartbeat_s ? w->last_read_us + HEARTBEATS_MISSED * w->heartbeat_s * USEC_PER_SEC
+                               : USEC_NEVER;
+}
+
 bool wire_is_stale(const struct wire *w)
 {
-    int64_t limit_us = HEARTBEATS_MISSED * w->heartbeat_s * USEC_PER_SEC;
-    return limit_us > 0 && clock_mono_us() > w->last_read_us + limit_us;
+    return clock_mono_us() > wire_stale_us(w);
 }
 
 int wire_tick(struct wire *w)

@@ -54,6 +54,8 @@ bool wire_has_output(const struct wire *w);
 int wire_flush(struct wire *w); /* 0 (perhaps with output left) or negative: lost */
 /* Reads what is there: 0 all, 1 stopped to be fair, negative lost (wire_why tells). */
 int wire_read(struct wire *w, wire_event_fn fn, void *ctx);
+/* When two heartbeats will have been missed; USEC_NEVER for NULL. */
+int64_t wire_stale_us(const struct wire *w);
 bool wire_is_stale(const struct wire *w); /* silent for two heartbeats: send it nothing more */
 /* Heartbeats both ways; negative when the broker was silent for two of them. */
 int wire_tick(struct wire *w);

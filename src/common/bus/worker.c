@@ -260,6 +260,8 @@ static void post_mail(struct worker *w)
     w->batch = NULL;
     box->idle_serial = idle;
     box->state = state_now(w);
+    box->publish_stale_us = wire_stale_us(w->links[LINK_PUBLISH].wire);
+    box->consume_stale_us = wire_stale_us(w->links[LINK_CONSUME].wire);
     memcpy(box->blocked_reason, w->blocked_reason, sizeof(box->blocked_reason));
     bool notify = news && !box->posted;
     box->posted |= notify;
