@@ -10,6 +10,8 @@
 
 #define BUS_HEADERS_LIMIT 24
 #define BUS_BODY_LIMIT    (1024 * 1024)
+/* A delivery that came back this often may have killed somebody: it is handed out alone. */
+#define BUS_SUSPECT_COUNT 2
 
 struct bus_header {
     const char *name;
@@ -83,9 +85,9 @@ int bus_publish(struct bus *b, const struct bus_message *messages, size_t count,
  * once (order is kept). It must settle each delivery by bus_ack / bus_requeue before it returns;
  * unsettled ones are requeued. Deliveries live in the fiber's arena. After a reconnect the tags of
  * the old channel are void: bus_ack on them is a no-op, the broker redelivers. A delivery with
- * delivery_count >= 2 comes alone. Of the headers the flat ones arrive (text, cut at 4 KiB, and
- * whole numbers), at most BUS_HEADERS_LIMIT; a body over BUS_BODY_LIMIT is dead-lettered. A queue
- * that does not exist is asked for again with back-off. */
+ * delivery_count >= BUS_SUSPECT_COUNT comes alone. Of the headers the flat ones arrive (text, cut
+ * at 4 KiB, and whole numbers), at most BUS_HEADERS_LIMIT; a body over BUS_BODY_LIMIT is
+ * dead-lettered. A queue that does not exist is asked for again with back-off. */
 struct bus_consumer;
 typedef void (*bus_batch_fn)(void *ctx, struct bus_message *const *deliveries, size_t count);
 struct bus_consumer_config {

@@ -13,8 +13,6 @@
 #define BUS_FRAME_MAX   32768 /* also the broker's: a bigger sender would break its consumers */
 #define BUS_TEXT_LIMIT  4096  /* of one header */
 #define BUS_REASON_SIZE 128
-/* A delivery that came back this often has probably killed somebody: it is handled alone. */
-#define BUS_SUSPECT_COUNT 2
 
 /* A message on its way out: whole frames, ready for the socket. Loop -> thread -> loop. */
 struct publish_call;
@@ -103,6 +101,7 @@ struct mailbox {
     struct bus_batch *batch;
     uint64_t idle_serial; /* nothing is consumed or held since this wish */
     struct bus_state state;
+    int64_t publish_stale_us, consume_stale_us; /* when its word on them is too old */
     char blocked_reason[BUS_REASON_SIZE];
 };
 void mailbox_wake(struct mailbox *box); /* with the lock held */
