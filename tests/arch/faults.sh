@@ -9,7 +9,7 @@ wrong() {
 }
 
 defined=$(sed -n 's/^FAULT_POINT(\([a-z_]*\),.*/\1/p' src/common/app/faults.def)
-used=$(grep -rhoE '\bFAULT\("[a-z_]+"\)' src --include='*.c' | sed 's/.*"\(.*\)".*/\1/' | sort)
+used=$(grep -rhoE '\bFAULT(_OF)?\("[a-z_]+"' src --include='*.c' | sed 's/.*"\(.*\)"/\1/' | sort)
 [ -n "$defined" ] || wrong 'src/common/app/faults.def names no fault point'
 for point in $(sort <<<"$defined" | uniq -d); do wrong "$point is defined twice"; done
 for point in $(uniq -d <<<"$used"); do wrong "$point is used in more than one place"; done

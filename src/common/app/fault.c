@@ -14,20 +14,37 @@ static const char *const names[] = {
 #undef FAULT_POINT
 };
 
+/* What was armed for this point behind its name: "" or ":more"; NULL: nothing was. */
+static const char *armed_for(const char *name)
+{
+    const char *armed = getenv("SOUK_FAULT");
+    size_t n = strlen(name);
+    return armed && strncmp(armed, name, n) == 0 && (armed[n] == 0 || armed[n] == ':') ? armed + n
+                                                                                       : NULL;
+}
+
+static void die_at(const char *name)
+{
+    fprintf(stderr, "fault point %s reached: the process ends here\n", name);
+    _exit(137);
+}
+
 void fault_point(const char *name)
 {
     static unsigned hits;
-    const char *armed = getenv("SOUK_FAULT");
-    if (!armed || !*armed)
+    const char *more = armed_for(name);
+    if (!more)
         return;
-    size_t n = strcspn(armed, ":");
-    if (strlen(name) != n || strncmp(armed, name, n) != 0)
-        return;
-    unsigned at = armed[n] ? (unsigned)strtoul(armed + n + 1, NULL, 10) : 1;
-    if (++hits < at)
-        return;
-    fprintf(stderr, "fault point %s reached: the process ends here\n", name);
-    _exit(137);
+    unsigned at = *more ? (unsigned)strtoul(more + 1, NULL, 10) : 1;
+    if (++hits >= at)
+        die_at(name);
+}
+
+void fault_point_of(const char *name, const char *thing)
+{
+    const char *more = armed_for(name);
+    if (more && *more && strcmp(more + 1, thing) == 0)
+        die_at(name);
 }
 
 bool fault_known(const char *name)

@@ -7,6 +7,8 @@
  *           -> a copy to the dead letters, with the reason in its headers
  *   transient
  *           -> a copy to the next retry tier; after the last tier: dead letters
+ *   deadly (the processes that handled it died: suspect.c)
+ *           -> dead letters, unread
  *   our own database away
  *           -> nobody's fault: the batch waits here and is tried again, for as long as it takes
  *
@@ -35,6 +37,7 @@
 #include "common/app/outbox.h"
 #include "common/app/periodic.h"
 #include "common/app/service.h"
+#include "common/app/suspect.h"
 #include "common/app/work.h"
 #include "common/contract/events.h"
 #include "common/json/pretty.h"
@@ -278,6 +281,7 @@ static bool take_new(struct pg_result *entered, const char *id)
 static int handle_one(struct pg_tx *tx, struct incoming *in)
 {
     work_begin(&in->work);
+    FAULT_OF("consumer_poison", in->event.id);
     int r = in->row->handle(tx, &in->event);
     work_end();
     return r;
@@ -627,11 +631,18 @@ static void on_batch(void *ctx, struct bus_message *const *deliveries, size_t co
     for (size_t i = 0; i < count; i++) {
         list[i].message = deliveries[i];
         metric_add(&redeliveries_total, deliveries[i]->redelivered);
-        incoming_read(&list[i]);
+        if (suspect_is_guilty(deliveries[i]))
+            condemn(&list[i], "killed_consumer",
+                arena_printf(fiber_arena(), "%d processes died while they handled it alone",
+                    SUSPECT_DEATHS));
+        else
+            incoming_read(&list[i]);
     }
     metric_set(&in_hand_gauge, (double)count);
     handle_batch(list, count);
     settle(list, count);
+    for (size_t i = 0; i < count; i++)
+        suspect_acquit(deliveries[i]);
     metric_set(&in_hand_gauge, 0);
     for (size_t i = 0; i < count; i++)
         if (list[i].work.added) {
@@ -643,6 +654,7 @@ static void on_batch(void *ctx, struct bus_message *const *deliveries, size_t co
 
 static int inbox_purge(void)
 {
+    TRY(suspects_purge());
     return purge(&inbox_statements[SQL_PURGE]);
 }
 

@@ -25,6 +25,7 @@
 #include "common/app/relay.h"
 #include "common/app/settings.h"
 #include "common/app/signals.h"
+#include "common/app/suspect.h"
 #include "common/app/token.h"
 #include "common/base/crypto.h"
 #include "common/base/mem.h"
@@ -229,13 +230,14 @@ static int check_sql(void)
     TRY(pg_check_statements(the_app.pg, outbox_statements, outbox_statements_count));
     TRY(pg_check_statements(the_app.pg, relay_statements, relay_statements_count));
     TRY(pg_check_statements(the_app.pg, inbox_statements, inbox_statements_count));
+    TRY(pg_check_statements(the_app.pg, suspect_statements, suspect_statements_count));
     TRY(pg_check_statements(the_app.pg, idempotency_statements, idempotency_statements_count));
     TRY(pg_check_statements(the_app.pg, s->statements, s->statements_count));
     if (s->backlog)
         TRY(pg_check_statements(the_app.pg, s->backlog, 1));
-    printf("%zu statements are good\n", s->statements_count + outbox_statements_count +
-                                            relay_statements_count + inbox_statements_count +
-                                            idempotency_statements_count);
+    printf("%zu statements are good\n",
+        s->statements_count + outbox_statements_count + relay_statements_count +
+            inbox_statements_count + suspect_statements_count + idempotency_statements_count);
     return 0;
 }
 

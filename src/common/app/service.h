@@ -71,11 +71,15 @@ int app_every(const char *name, int64_t period_us, int (*tick)(void));
 void app_nudge(const char *name);
 
 /* Named crash points (faults.def, only with -Dfaults=true): `SOUK_FAULT=name[:n]` in the
- * environment makes the n-th hit _exit(137). */
+ * environment makes the n-th hit _exit(137). Those of one thing (an event) take its name instead,
+ * `SOUK_FAULT=name:thing`, and strike each time. */
 #ifdef SOUK_FAULTS
 void fault_point(const char *name);
+void fault_point_of(const char *name, const char *thing);
 bool fault_known(const char *name);
-#define FAULT(name) fault_point(name)
+#define FAULT(name)           fault_point(name)
+#define FAULT_OF(name, thing) fault_point_of(name, thing)
 #else
-#define FAULT(name) ((void)0)
+#define FAULT(name)           ((void)0)
+#define FAULT_OF(name, thing) ((void)0)
 #endif
