@@ -3,11 +3,17 @@
 #
 #   that SENTENCE COMMAND...        one test; so are  is SENTENCE GOT WANT  and
 #   soon SECONDS SENTENCE COMMAND   which asks again until the deadline; nothing here sleeps for luck
+#   quiet                           nothing is under way, and the books balance; for  soon
 #   audit                           the last line of every story: the books must balance
 #   call METHOD PATH [BODY] [CURL ARGS]   sets STATUS; the answer's parts by  field .a.b  and  header NAME
 #   shopper NAME, card TOKEN, product STOCK [PRICE], put SKU [QUANTITY], checkout [KEY]
-#   arm SERVICE FAULT, off SERVICE..., on SERVICE..., crash NAME, freeze NAME, thaw NAME
+#   arm SERVICE FAULT, off SERVICE..., on SERVICE..., crash NAME, freeze NAME, thaw NAME, broker_killed, broker_back
 #   aim METHOD PATH [BODY] [HEADER...], then fire PARALLEL: many requests at once
+#   load_begin ARGS..., load_end     a steady open load beside the story (bench/load.c); load_count, load_p99
+#   metric SERVICE SERIES            the sum of its series that match
+#   proof SINCE                      what was told is in the audit stream, and was heard
+#   ctl GROUP COMMAND..., dead COUNT [FILTER...]   soukctl, and how many letters are dead
+#   at_end COMMAND                   to be undone, whatever comes
 set -euo pipefail
 export LC_ALL=C.UTF-8
 # shellcheck source=tests/env.sh
@@ -16,6 +22,7 @@ export LC_ALL=C.UTF-8
 WORK=$(mktemp -d)
 RUN_ID=$(date +%s%N | tail -c 13)
 tests=0 failures=0 finished=''
+LOAD='' HEARING='' undone=()
 STATUS='' TOKEN='' CARD='' SKU='' ORDER='' USER_ID='' EMAIL='' KEEPER=''
 declare -A TOKENS USERS EMAILS CARDS
 
@@ -24,12 +31,18 @@ leave() {
     local status=$?
     [ -n "$finished" ] || echo "Bail out! The script ended early (status $status)"
     local name
+    [ -z "$LOAD" ] || kill -KILL "$LOAD" 2>/dev/null || true
     for name in "${SERVICES[@]}" rabbitmq postgres redis; do
         if running "$name"; then kill -CONT "$PID" 2>/dev/null || true; fi
     done
+    [ -z "$HEARING" ] || hear_end
+    for name in "${undone[@]}"; do eval "$name" || true; done
     rm -rf "$WORK"
 }
 trap leave EXIT
+
+# at_end COMMAND: also when the story fails
+at_end() { undone+=("$1"); }
 
 # ---- tests ----
 
@@ -116,6 +129,9 @@ sql() {
     url=$(upper "$1")_AUDIT_DATABASE_URL
     psql -X -q -At -F ' ' -v ON_ERROR_STOP=1 -d "${!url}" -c "$2"
 }
+
+# quiet: nothing is under way any more, and the books balance.
+quiet() { tools/audit --wait 1 >/dev/null 2>&1; }
 
 sql_is() { [ "$(sql "$1" "$2" 2>/dev/null)" = "$3" ]; }
 
@@ -268,6 +284,113 @@ codes() { cut -d' ' -f2 "$WORK/codes" | sort | uniq -c | awk '{ printf "%s%s %s"
 # problems: the same of the problems' codes.
 problems() { cat "$WORK"/shot.* | jq -r '.code? // empty' | sort | uniq -c | awk '{ printf "%s%s %s", sep, $1, $2; sep = " " }'; }
 
+# ---- a load beside the story ----
+
+# load_begin ARGS...: for bench-load; returns when its first request has been answered.
+load_begin() {
+    : >"$WORK/load"
+    "$SOUK_BUILD/bench/bench-load" --log "$WORK/load" "$@" >"$WORK/load.report" 2>"$WORK/load.err" &
+    LOAD=$!
+    wait_until 30 test -s "$WORK/load" || die "no load: $(cat "$WORK/load.err")"
+}
+
+# load_end: what is under way is answered first. Then $WORK/load has a line for each request.
+load_end() {
+    kill -TERM "$LOAD" 2>/dev/null || true
+    wait "$LOAD" || die "the load ended badly: $(cat "$WORK/load.err")"
+    LOAD=''
+}
+
+# wall: now, in the load's ms.
+wall() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
+# load_count WHAT STATUS
+load_count() { awk -v what="$1" -v status="$2" '$1 == what && $4 == status { n++ } END { print n + 0 }' "$WORK/load"; }
+# load_percentile WHAT FROM TO PERCENT: "MS REQUESTS" of those due then; one that failed is not among them.
+load_percentile() {
+    awk -v what="$1" -v from="$2" -v to="$3" '$1 == what && $2 >= from && $2 < to && $4 ~ /^20/ { print $3 }' "$WORK/load" |
+        sort -n | awk -v part="$4" '{ v[NR] = $1 } END { at = int((NR - 1) * part / 100) + 1; printf "%.1f %d\n", v[at] / 1000, NR }'
+}
+
+# ---- events ----
+
+# metric SERVICE SERIES: the sum of the series whose name and labels match the expression.
+metric() { curl -sS --max-time 5 "$(service_url "$1")/metrics" | awk -v series="^$2" '$0 ~ series { n += $NF } END { printf "%.0f", n }'; }
+# handled SERVICE [RESULT]: events that this process has dealt with
+handled() { metric "$1" "souk_events_handled_total.*result=\"${2:-handled}\""; }
+listeners() { printf '%s\n' cart order payment seller notification aibuddy; }
+
+ctl() { SOUK_CTL_AUDIT=$WORK/ctl.audit "$SOUK_BUILD/src/soukctl" "$@"; }
+# dead COUNT [FILTER...]: dead letters, as  soukctl dlq list  filters them
+dead() { [ "$(ctl dlq list --json "${@:2}" | jq .total)" = "$1" ]; }
+
+# The RabbitMQ page can't look into a stream, so a shovel copies it from its beginning to a queue of ours.
+hear_begin() {
+    HEARING=heard-$RUN_ID
+    management PUT "/api/queues/%2f/$HEARING" -f -d '{"durable":true,"arguments":{"x-queue-type":"classic"}}' -o /dev/null
+    management PUT "/api/parameters/shovel/%2f/$HEARING" -f -o /dev/null -d "{\"value\":{\"src-protocol\":\"amqp091\",
+        \"src-uri\":\"amqp:///%2f\",\"src-queue\":\"order-events.audit\",\"src-consumer-args\":{\"x-stream-offset\":\"first\"},
+        \"src-prefetch-count\":1000,\"src-delete-after\":\"never\",\"dest-protocol\":\"amqp091\",\"dest-uri\":\"amqp:///%2f\",
+        \"dest-queue\":\"$HEARING\",\"dest-add-forward-headers\":false,\"ack-mode\":\"on-confirm\"}}"
+}
+
+# shellcheck disable=SC2317 # called by the trap, too
+hear_end() {
+    management DELETE "/api/parameters/shovel/%2f/$HEARING" -o /dev/null || true
+    management DELETE "/api/queues/%2f/$HEARING" -o /dev/null || true
+    HEARING=''
+}
+
+# hear FILE: appends "event seconds" of what has come by now; false when that is nothing.
+hear() {
+    management POST "/api/queues/%2f/$HEARING/get" -d '{"count":5000,"ackmode":"ack_requeue_false","encoding":"auto","truncate":1}' |
+        jq -r '.[].properties | "\(.message_id) \(.timestamp)"' >"$WORK/hear"
+    cat "$WORK/hear" >>"$1"
+    [ -s "$WORK/hear" ]
+}
+
+# heard FILE: "event seconds" of each message of the stream, as often as it is there. The stream is at its end when
+# nothing more has come for a second and what the file TOLD ("event ..." a line) names is there, or 60 s are over.
+heard() {
+    local file=$1 told=$2 quiet=0 until=$((SECONDS + 60))
+    : >"$file"
+    hear_begin
+    while [ $SECONDS -lt $until ]; do
+        if hear "$file"; then
+            quiet=0
+        elif [ $((quiet += 1)) -ge 5 ] && [ -z "$(comm -23 <(cut -d' ' -f1 "$told" | sort -u) <(cut -d' ' -f1 "$file" | sort -u) | head -n 1)" ]; then
+            break
+        else
+            sleep 0.2
+        fi
+    done
+    hear_end
+}
+
+# told FILE: "event seconds type" of every event in the outboxes.
+told() {
+    local svc
+    for svc in "${SERVICES[@]}"; do
+        sql "$svc" "SELECT event_id, floor(extract(epoch FROM created_at)), type FROM outbox"
+    done >"$1"
+}
+
+# proof: every event in an outbox is in the audit stream, and was handled or lies dead with each who asked for it.
+proof() {
+    local since=$1 strangers missing
+    told "$WORK/told"
+    heard "$WORK/heard" "$WORK/told"
+    cut -d' ' -f1 "$WORK/told" | sort >"$WORK/told.ids"
+    missing=$(comm -23 "$WORK/told.ids" <(cut -d' ' -f1 "$WORK/heard" | sort -u))
+    strangers=$(awk -v since="$since" '$2 >= since { print $1 }' "$WORK/heard" | sort -u | comm -23 - "$WORK/told.ids")
+    is "every event of the outboxes is in the audit stream ($(wc -l <"$WORK/told.ids") events, $(wc -l <"$WORK/heard") messages)" "$missing" ''
+    is "and nothing else has come into it" "$strangers" ''
+    if ctl events proof --wait 60s --grace 0s >"$WORK/proof" 2>&1; then
+        ok "soukctl events proof: $(head -n 1 "$WORK/proof"), $(tail -n 1 "$WORK/proof")"
+    else
+        not_ok "soukctl events proof finds no gap" "$(head -n 20 "$WORK/proof")"
+    fi
+}
+
 # ---- pulling plugs ----
 
 off() { service_down "$@"; }
@@ -292,3 +415,12 @@ signal() { if running "$2"; then kill "-$1" "$PID"; else die "$2 does not run"; 
 crash() { signal KILL "$1"; }
 freeze() { signal STOP "$1"; }
 thaw() { signal CONT "$1"; }
+
+# broker_killed: it is gone, with its sockets; then  broker_back
+# shellcheck disable=SC2317 # called through wait_until
+broker_gone() { ! running rabbitmq && ! port_open "${PORTS[amqp]}" 2>/dev/null; }
+broker_killed() {
+    crash rabbitmq
+    wait_until 10 broker_gone || die "the broker survives SIGKILL"
+}
+broker_back() { (rabbitmq_up) >/dev/null; }

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# The broker is frozen for a minute: connections stand, nobody answers. The shop does not become slower by it, every
+# service finds out in time, and afterwards everything that was to be told is told.
+. tests/lib.sh
+
+HEARTBEAT=$(sed -n 's/^heartbeat = //p' rabbitmq/rabbitmq.conf)
+DETECT=$((2 * HEARTBEAT + 2)) # two heartbeats missed, seen by a tick of one second, and our own look
+
+# Connections to the broker that services believe in.
+connected() {
+    local svc sum=0
+    for svc in $(listeners); do sum=$((sum + $(metric "$svc" souk_broker_connected))); done
+    echo "$sum"
+}
+gone() { [ "$(connected)" = 0 ]; }
+
+soon 60 "the suite is at rest" quiet
+began=$EPOCHSECONDS
+load_begin --checkouts 10 --browses 25 --shoppers 32 --seconds 150
+first=$(wall)
+sleep 50
+frozen=$(wall)
+freeze rabbitmq
+soon $DETECT "every service knows within 2 x $HEARTBEAT s that the broker is gone" gone
+that "order says so" grep -q '^\[!\] broker' <(curl -sS "$(service_url order)/readyz?verbose")
+that "and goes on" service_ready order
+sleep $((60 - ($(wall) - frozen) / 1000))
+waiting=$(sql order "SELECT count(*) FROM outbox WHERE published_at IS NULL")
+thawed=$(wall)
+thaw rabbitmq
+load_end
+
+for what in checkout browse; do
+    read -r p50 requests < <(load_percentile $what "$first" "$frozen" 50)
+    read -r p99 requests < <(load_percentile $what "$first" "$frozen" 99)
+    read -r p50_frozen requests_frozen < <(load_percentile $what "$frozen" "$thawed" 50)
+    read -r p99_frozen requests_frozen < <(load_percentile $what "$frozen" "$thawed" 99)
+    that "$what: p99 $p99_frozen ms while it is frozen ($requests_frozen requests, p50 $p50_frozen ms), $p99 ms before ($requests requests, p50 $p50 ms)" \
+        awk -v frozen="$p99_frozen" -v before="$p99" 'BEGIN { exit !(frozen <= 1.5 * before + 10) }'
+    that "with enough of both to tell" test "$requests" -ge 500 -a "$requests_frozen" -ge 500
+done
+is "nobody was refused" "$(awk '$4 !~ /^20/' "$WORK/load" | head -n 5)" ''
+that "events waited meanwhile ($waiting in order's outbox)" test "$waiting" -ge 100
+
+soon 60 "everything is told when it thaws" quiet
+proof $began
+audit
