@@ -290,7 +290,7 @@ static enum door_verdict judge_field_line(struct judge *j, struct span line)
 struct fields {
     unsigned hosts, lengths, encodings;
     struct span host, length, encoding, expect;
-    bool expects, form, close, keep_alive;
+    bool expects, multipart, close, keep_alive;
 };
 
 static void read_connection(struct fields *f, struct span value)
@@ -304,15 +304,10 @@ static void read_connection(struct fields *f, struct span value)
     }
 }
 
-static bool is_form(struct span content_type)
+static bool is_multipart(struct span content_type)
 {
-    struct span rest = content_type, type;
-
-    if (!span_cut(&rest, ';', &type))
-        return false;
-    type = span_trim(type);
-    return span_equal_nocase(type, SPAN("application/x-www-form-urlencoded")) ||
-           (type.len >= 10 && span_equal_nocase(span_make(type.ptr, 10), SPAN("multipart/")));
+    struct span type = span_trim(content_type);
+    return type.len >= 10 && span_equal_nocase(span_make(type.ptr, 10), SPAN("multipart/"));
 }
 
 static void read_field(struct fields *f, const struct http_header *field)
@@ -338,7 +333,7 @@ static void read_field(struct fields *f, const struct http_header *field)
         break;
     case 12:
         if (span_equal_nocase(name, SPAN("Content-Type")))
-            f->form |= is_form(value);
+            f->multipart |= is_multipart(value);
         break;
     case 14:
         if (span_equal_nocase(name, SPAN("Content-Length"))) {
@@ -423,8 +418,8 @@ static enum door_verdict judge_head(struct judge *j)
         return v;
     if (f.expects && !span_equal_nocase(f.expect, SPAN("100-continue")))
         return refuse(j, 417, "Only the expectation 100-continue can be met.");
-    if (f.form && head->content_length > 0)
-        return refuse(j, 415, "Forms are not read here; send application/json.");
+    if (f.multipart && head->content_length > 0)
+        return refuse(j, 415, "Multipart bodies are not read here; send application/json.");
 
     head->expect_continue = f.expects && head->http11 && head->content_length > 0;
     head->keep_alive = !f.close && (head->http11 || f.keep_alive);

@@ -577,17 +577,20 @@ static void client_form(struct rig *rig)
                   "Content-Type: application/x-www-form-urlencoded\r\n\r\n");
     send_zeros(fd, 5 << 20);
     CHECK(read_answer(fd, false, &a), "no answer");
+    CHECK(a.status == 200, "%d", a.status);
+    send_text(fd, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 3\r\n"
+                  "Content-Type: multipart/form-data; boundary=x\r\n\r\nabc");
+    free(a.body);
+    a = (struct answer){0};
+    CHECK(read_answer(fd, false, &a), "no answer");
     CHECK(a.status == 415, "%d", a.status);
     CHECK(at_end(fd));
-    close(fd);
-    fd = dial(rig);
-    send_text(fd, "GET / HTTP/1.1\r\n" HOST "\r\n");
-    CHECK(read_answer(fd, false, &a) && a.status == 200, "%d", a.status);
     free(a.body);
     close(fd);
 }
 
-Test(server, body__five_mebibytes_of_form__is_refused_readably)
+/* libevhtp would take such a form apart on its stack; it never sees it. */
+Test(server, body__five_mebibytes_of_form__is_a_body_like_any_other)
 {
     struct rig rig = {.config = {.body_limit = 16 << 20}};
 
