@@ -94,6 +94,47 @@ void crypto_token(char text[static CRYPTO_TOKEN_SIZE])
     sodium_memzero(bytes, sizeof(bytes));
 }
 
+#define SEAL_NONCE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+#define SEAL_TAG   crypto_aead_xchacha20poly1305_ietf_ABYTES
+#define SEAL_LIMIT 1024
+
+static_assert(CRYPTO_SEALED_SIZE(3) == (SEAL_NONCE + SEAL_TAG + 3 + 2) / 3 * 4 + 1, "sealed size");
+static_assert(SHA256_SIZE == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "libsodium's key");
+
+static void seal_key(struct span secret, uint8_t key[static SHA256_SIZE])
+{
+    crypto_hmac_sha256(secret, SPAN("souk seal 1"), key);
+}
+
+void crypto_seal(
+    struct span secret, struct span context, struct span plain, char *text, size_t size)
+{
+    uint8_t key[SHA256_SIZE], sealed[SEAL_NONCE + SEAL_LIMIT + SEAL_TAG];
+    unsigned long long len = 0;
+    assert(plain.len <= SEAL_LIMIT && size >= CRYPTO_SEALED_SIZE(plain.len));
+    seal_key(secret, key);
+    crypto_random(sealed, SEAL_NONCE);
+    crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + SEAL_NONCE, &len, bytes_of(plain),
+        plain.len, bytes_of(context), context.len, NULL, sealed, key);
+    crypto_base64url(span_make(sealed, SEAL_NONCE + (size_t)len), text, size);
+    sodium_memzero(key, sizeof(key));
+}
+
+ssize_t crypto_unseal(
+    struct span secret, struct span context, struct span text, uint8_t *bytes, size_t size)
+{
+    uint8_t key[SHA256_SIZE], sealed[SEAL_NONCE + SEAL_LIMIT + SEAL_TAG];
+    unsigned long long len = 0;
+    ssize_t n = crypto_base64url_decode(text, sealed, sizeof(sealed));
+    if (n < (ssize_t)(SEAL_NONCE + SEAL_TAG) || (size_t)n - SEAL_NONCE - SEAL_TAG > size)
+        return -1;
+    seal_key(secret, key);
+    int r = crypto_aead_xchacha20poly1305_ietf_decrypt(bytes, &len, NULL, sealed + SEAL_NONCE,
+        (size_t)n - SEAL_NONCE, bytes_of(context), context.len, sealed, key);
+    sodium_memzero(key, sizeof(key));
+    return r == 0 ? (ssize_t)len : -1;
+}
+
 int crypto_password_hash(const char *password, char phc[static CRYPTO_PASSWORD_SIZE])
 {
     char made[CRYPTO_PASSWORD_SIZE];

@@ -25,6 +25,15 @@ ssize_t crypto_base64url_decode(struct span text, uint8_t *bytes, size_t size);
 #define CRYPTO_TOKEN_SIZE 44
 void crypto_token(char text[static CRYPTO_TOKEN_SIZE]);
 
+/* Encrypts and authenticates a short text (XChaCha20-Poly1305) under a key made from `secret`,
+ * bound to `context`: base64url. `text` needs CRYPTO_SEALED_SIZE(plain.len) bytes. */
+#define CRYPTO_SEALED_SIZE(len) (((len) + 24 + 16 + 2) / 3 * 4 + 1)
+void crypto_seal(
+    struct span secret, struct span context, struct span plain, char *text, size_t size);
+/* The way back: the length, or -1 for what was not sealed with both or does not fit. */
+ssize_t crypto_unseal(
+    struct span secret, struct span context, struct span text, uint8_t *bytes, size_t size);
+
 /* Argon2id (OWASP: m = 19 MiB, t = 2). Each takes about 16 ms of CPU: call them in the offload
  * pool. */
 #define CRYPTO_PASSWORD_SIZE 128
