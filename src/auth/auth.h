@@ -23,9 +23,11 @@ struct user {
     const char *id, *email, *name, *phone;
     struct list roles; /* const char * */
     const char *status;
+    bool email_verified;
     int64_t created_at, updated_at;
     /* not shown */
     const char *password_hash;
+    int64_t version;
 };
 extern const struct table user_table;
 
@@ -43,10 +45,12 @@ extern const struct table session_table;
 struct user_address {
     const char *id;
     const char *name, *line1, *line2, *city, *region, *postal_code, *country;
+    bool is_default;
     int64_t created_at, updated_at;
 };
 extern const struct table user_address_table;
-extern const struct table address_body_table; /* of the same struct: what a person may write */
+extern const struct table address_body_table;     /* of the same struct: what a person may write */
+extern const struct table internal_address_table; /* likewise: what other services see */
 
 struct register_body {
     const char *email, *password, *name, *phone, *role;
@@ -74,6 +78,36 @@ struct password_body {
     const char *current_password, *new_password;
 };
 extern const struct table password_table;
+
+struct link_body {
+    const char *token;
+};
+extern const struct table link_table;
+
+struct reset_body {
+    const char *email;
+};
+extern const struct table reset_table;
+
+struct reset_confirm_body {
+    const char *token, *new_password;
+};
+extern const struct table reset_confirm_table;
+
+struct audit_entry {
+    const char *id, *type; /* "login", … : see tables.c */
+    int64_t at;
+    const char *user_id;  /* the account it is about; NULL: none */
+    const char *actor_id; /* who did it; NULL: not known, or nobody */
+    const char *session_id, *address, *user_agent, *detail, *correlation_id;
+};
+extern const struct table audit_entry_table;
+
+struct audit_params {
+    const char *user_id, *type, *cursor;
+    int64_t since, limit;
+};
+extern const struct table audit_params_table;
 
 struct user_change_body {
     const char *name, *phone;
@@ -125,11 +159,7 @@ extern const size_t auth_config_count;
 
 /* ---- rules.c ---- */
 
-#define PASSWORD_BYTES_LIMIT 512
-#define ADDRESSES_LIMIT      50
-
-/* What is wrong with a new password, as a sentence; NULL when nothing is. */
-const char *password_problem(const char *password, const char *email);
+#define ADDRESSES_LIMIT 50
 /* Addresses are compared without case, so they are kept in lower case. */
 const char *email_normal(struct arena *a, const char *email);
 /* At most `limit` bytes, everything but printable ASCII replaced: headers may hold any byte. */
@@ -166,6 +196,20 @@ struct bucket {
 /* Takes one token: 0, or how many milliseconds until there is one (> 0). */
 int64_t bucket_take(struct bucket *b, int64_t capacity, int64_t per_minute, int64_t now_us);
 
+/* ---- password_rules.c ---- */
+
+#define PASSWORD_BYTES_LIMIT 512
+
+/* The form in which a password is judged, hashed and compared. NULL when it is not UTF-8. */
+const char *password_normal(struct arena *a, const char *password);
+/* What is wrong with a new password (in its normal form), as a sentence; NULL when nothing is. */
+const char *password_problem(const char *password, const char *email);
+
+/* ---- password_list.c ---- */
+
+int password_list_load(void); /* once, at the start */
+bool password_listed(struct arena *a, const char *password);
+
 /* ---- signing.c ---- */
 
 /* Loads the keys of SIGNING_KEY_DIR, makes what is missing, registers the public halves. */
@@ -186,6 +230,10 @@ bool service_key_fits(const char *service, const char *key);
  * for this account, or this account from everywhere, has tried too often. `account` NULL: only
  * the address counts. */
 int throttle_login(struct request *req, const char *account) PARKS;
+/* One mail that somebody asks for: OUTCOME_TOO_MANY_REQUESTS as above. */
+int throttle_mail(struct request *req, const char *account) PARKS;
+int throttle_mail_quietly(struct request *req, const char *account)
+    PARKS; /* the same, leaving no mark in the answer */
 
 /* ---- passwords.c ---- */
 
@@ -195,19 +243,61 @@ int password_hash(const char *password, const char **ret_hash) PARKS; /* 0, ERR_
 int password_check(
     const char *hash, const char *password, bool *ret_right, const char **ret_fresh_hash) PARKS;
 
-/* ---- store.c ---- */
+/* ---- store.c, and store_recovery.c for what was added with it ---- */
 
 extern const struct pg_statement auth_statements[];
 extern const size_t auth_statements_count;
+
+enum auth_sql {
+    SQL_USER_INSERT,
+    SQL_USER_GET,
+    SQL_USER_LOCK,
+    SQL_USER_BY_EMAIL,
+    SQL_USER_SAVE,
+    SQL_PASSWORD_SAVE,
+    SQL_REHASH,
+    SQL_SESSION_INSERT,
+    SQL_SESSION_USER,
+    SQL_SESSIONS,
+    SQL_SESSION_END,
+    SQL_SESSIONS_END,
+    SQL_TOKEN_INSERT,
+    SQL_REFRESH,
+    SQL_REFRESH_STATE,
+    SQL_ADDRESSES,
+    SQL_ADDRESS_GET,
+    SQL_ADDRESS_UNDEFAULT,
+    SQL_ADDRESS_INSERT,
+    SQL_ADDRESS_SAVE,
+    SQL_ADDRESS_DELETE,
+    SQL_ADDRESS_DEFAULT,
+    SQL_PURGE,
+    SQL_CLIENT_SEEN,
+    SQL_MAIL_TOKEN_INSERT,
+    SQL_MAIL_TOKENS_END,
+    SQL_MAIL_TOKEN_USER,
+    SQL_MAIL_TOKEN_SPEND,
+    SQL_EMAIL_VERIFY,
+    SQL_RESET_REQUEST,
+    SQL_RESET_TAKE,
+    SQL_AUDIT_ADD,
+    SQL_AUDIT,
+    SQL_AUDIT_PURGE,
+    SQL_MAIL_TOKENS_PURGE,
+    SQL_CLIENTS_PURGE,
+};
 
 struct session_new {
     const char *id, *user_id, *user_agent, *address, *client;
     int64_t lifetime_s;
     const char *refresh_token;
+    const char *password_hash; /* the one that was checked: must still be the account's */
 };
 
-int store_user_insert(struct pg_tx *tx, const struct user *u);           /* queued */
-int store_session_insert(struct pg_tx *tx, const struct session_new *s); /* queued */
+int store_user_insert(struct pg_tx *tx, const struct user *u); /* queued */
+/* Queued; AUTH_INVALID_CREDENTIALS at the next wait when the account was closed or its password
+ * changed since it was looked at. Other changes of it wait for the transaction's end. */
+int store_session_insert(struct pg_tx *tx, const struct session_new *s);
 /* 0 with NULL when there is none. */
 int store_user_find(const char *user_id, struct user **ret_user) PARKS;
 int store_user_find_by_email(const char *email, struct user **ret_user) PARKS;
@@ -230,8 +320,8 @@ int store_refresh_state(const char *token, struct refresh_state **ret_state) PAR
 int store_sessions(const char *user_id, const char *current_id, int64_t before_us,
     const char *before_id, int64_t limit, struct list *ret_sessions) PARKS;
 /* Ends one session of the user; whether it was live. */
-int store_session_end(
-    const char *session_id, const char *user_id, const char *reason, bool *ret_ended) PARKS;
+int store_session_end(struct pg_tx *tx, const char *session_id, const char *user_id,
+    const char *reason, bool *ret_ended) PARKS;
 /* Ends all sessions of the user but `except_id` (NULL ok); queued. */
 int store_sessions_end(
     struct pg_tx *tx, const char *user_id, const char *except_id, const char *reason);
@@ -239,13 +329,50 @@ int store_addresses(const char *user_id, int64_t before_us, const char *before_i
     struct list *ret_addresses) PARKS;
 int store_address_find(
     const char *user_id, const char *address_id, struct user_address **ret_address) PARKS;
-/* NULL when the user has as many as allowed. */
+/* These three under the lock of the user's row: a new default takes the place of the old one, the
+ * first address becomes it, and when it is deleted the newest does. NULL when the user has as many
+ * as allowed; when there is no such address. */
 int store_address_insert(struct pg_tx *tx, const char *user_id, const struct user_address *a,
     struct user_address **ret_address) PARKS;
-int store_address_save(
-    const char *user_id, const struct user_address *a, struct user_address **ret_address) PARKS;
-int store_address_delete(const char *user_id, const char *address_id, bool *ret_deleted) PARKS;
+int store_address_save(struct pg_tx *tx, const char *user_id, const struct user_address *a,
+    struct user_address **ret_address) PARKS;
+int store_address_delete(
+    struct pg_tx *tx, const char *user_id, const char *address_id, bool *ret_deleted) PARKS;
 int store_purge(void) PARKS; /* sessions that ended long ago, with their tokens */
+
+/* Sends what is queued. Whether the account was never used from this client, though from others. */
+int store_client_seen(struct pg_tx *tx, const char *user_id, const char *client, bool *ret_new)
+    PARKS;
+
+#define PURPOSE_VERIFY "verify_email"
+#define PURPOSE_RESET  "reset_password"
+
+int store_mail_token_insert(struct pg_tx *tx, const char *purpose, const struct user *u,
+    const char *token, int64_t lifetime_s); /* queued */
+int store_mail_tokens_end(
+    struct pg_tx *tx, const char *purpose, const char *user_id); /* queued: all of them */
+/* Whose token it is, when it can still be used; else NULL. */
+int store_mail_token_user(const char *purpose, const char *token, struct user **ret_user) PARKS;
+/* Uses it up; queued, AUTH_INVALID_LINK at the next wait when somebody was faster. */
+int store_mail_token_spend(struct pg_tx *tx, const char *purpose, const char *token);
+/* The account with its address verified; NULL: the address is another by now. */
+int store_email_verify(
+    struct pg_tx *tx, const char *user_id, const char *email, struct user **ret_user) PARKS;
+
+struct reset_request {
+    const char *id, *email, *address, *user_agent, *correlation_id;
+};
+extern const struct table reset_request_table;
+int store_reset_request(const struct reset_request *r) PARKS;
+/* The oldest request, gone with the transaction; NULL when there is none. */
+int store_reset_take(struct pg_tx *tx, struct reset_request **ret_request) PARKS;
+int store_user_by_email(struct pg_tx *tx, const char *email, struct user **ret_user) PARKS;
+
+int store_audit_add(struct pg_tx *tx, const struct audit_entry *e); /* queued; tx NULL: at once */
+/* user_id, type NULL, since_us 0: any. What others did to the account shows no address. */
+int store_audit(const struct audit_params *p, const char *reader_id, bool all,
+    const struct place *before, struct list *ret_entries) PARKS;
+int store_recovery_purge(void) PARKS; /* links, clients and audit entries past their time */
 
 /* ---- events.c ---- */
 
@@ -253,6 +380,12 @@ extern const struct event_kind *const auth_publishes[];
 extern const size_t auth_publishes_count;
 int publish_user(
     struct pg_tx *tx, const struct event_kind *kind, const struct user *u); /* queued */
+/* A link's token leaves the process sealed. */
+int publish_link(struct pg_tx *tx, const struct event_kind *kind, const struct user *u,
+    const char *token, int64_t expires_at); /* queued */
+/* Something about a session of `u`, seen in this request; queued. */
+int publish_session(struct pg_tx *tx, const struct event_kind *kind, const struct user *u,
+    const char *session_id, struct request *req);
 
 /* ---- routes.c and the handlers ---- */
 
@@ -265,6 +398,37 @@ int require_live(struct request *req) PARKS;
 /* The same, and the path's user must be the caller (or anybody, for admins), else not found. */
 int require_own(struct request *req, const char *user_id) PARKS;
 
+/* Where a request comes from, fit to be stored and shown. */
+const char *request_address(const struct request *req);
+const char *request_user_agent(const struct request *req);
+
+/* audit_handlers.c */
+/* Adds an entry with address, user agent and correlation of the request; queued (tx NULL: at once).
+ * The actor is the caller unless the entry names one. */
+int audit(struct request *req, struct pg_tx *tx, struct audit_entry entry);
+int get_audit(struct request *req);
+/* recovery_handlers.c */
+#define MAIL_TOKEN_KEY_MIN 32
+int recovery_start(void);
+/* A first or another link to verify the account's address; queued. */
+int verification_add(struct request *req, struct pg_tx *tx, const struct user *u);
+int post_email_verification(struct request *req);
+int post_email_verification_confirm(struct request *req);
+int post_password_reset(struct request *req);
+int post_password_reset_confirm(struct request *req);
+/* What the confirming handlers do, whoever asks for it. */
+int verify_email(struct request *req, const char *token);
+int reset_password(struct request *req, const char *token, const char *new_password);
+/* A new password in its normal form: 0; OUTCOME_INVALID with the pointer when it is not good. */
+int check_new_password(struct request *req, const char *pointer, const char *password,
+    const char *email, const char **ret_normal);
+/* pages.c: for people who follow a mailed link; notification makes the links. */
+#define VERIFICATION_PAGE "/api/v1/auth/email-verifications/page"
+#define RESET_PAGE        "/api/v1/auth/password-resets/page"
+int get_verification_page(struct request *req);
+int post_verification_page(struct request *req);
+int get_reset_page(struct request *req);
+int post_reset_page(struct request *req);
 /* session_handlers.c */
 int post_register(struct request *req);
 int post_login(struct request *req);

@@ -68,5 +68,5 @@ int get_internal_address(struct request *req)
     TRY(store_address_find(p->user_id, p->address_id, &a));
     if (!a)
         return refuse(req, OUTCOME_NOT_FOUND, "There is no address %s", p->address_id);
-    return reply(req, 200, &address_body_table, a);
+    return reply(req, 200, &internal_address_table, a);
 }

@@ -7,6 +7,8 @@ static const int register_outcomes[] = {AUTH_EMAIL_TAKEN, 0};
 static const int login_outcomes[] = {AUTH_INVALID_CREDENTIALS, 0};
 static const int refresh_outcomes[] = {AUTH_INVALID_REFRESH_TOKEN, AUTH_REFRESH_TOKEN_REUSED, 0};
 static const int address_outcomes[] = {AUTH_TOO_MANY_ADDRESSES, 0};
+static const int verification_outcomes[] = {AUTH_EMAIL_VERIFIED, 0};
+static const int link_outcomes[] = {AUTH_INVALID_LINK, 0};
 static const int service_token_outcomes[] = {AUTH_INVALID_API_KEY, 0};
 
 /* Routes that give out tokens take no Idempotency-Key: a stored answer would hold them in plain. */
@@ -23,6 +25,29 @@ const struct route auth_routes[] = {
         .doc = "End this session."},
     {HTTP_POST, "/api/v1/auth/password", PEOPLE, post_password, .body = &password_table,
         .status = 204, .doc = "Change the password; all other sessions end."},
+    {HTTP_POST, "/api/v1/auth/password-resets", ROLE_ANYONE, post_password_reset,
+        .body = &reset_table, .status = 202,
+        .doc = "Have a link mailed that sets a new password, if there is such an account."},
+    {HTTP_POST, "/api/v1/auth/password-resets/confirm", ROLE_ANYONE, post_password_reset_confirm,
+        .body = &reset_confirm_table, .status = 204, .outcomes = link_outcomes,
+        .doc = "Set a new password with the mailed token, once; all sessions end."},
+    {HTTP_GET, RESET_PAGE, ROLE_ANYONE, get_reset_page, .params = &link_table,
+        .doc = "What the mailed link opens: a form for the new password (HTML)."},
+    {HTTP_POST, RESET_PAGE, ROLE_ANYONE, post_reset_page, .raw_body = true, .status = 200,
+        .doc = "That form, sent (application/x-www-form-urlencoded, HTML)."},
+    {HTTP_POST, "/api/v1/auth/email-verifications", PEOPLE, post_email_verification, .status = 202,
+        .outcomes = verification_outcomes,
+        .doc = "Have a link mailed that verifies the own address; older links end."},
+    {HTTP_POST, "/api/v1/auth/email-verifications/confirm", ROLE_ANYONE,
+        post_email_verification_confirm, .body = &link_table, .status = 204,
+        .outcomes = link_outcomes, .doc = "Verify an address with the mailed token, once."},
+    {HTTP_GET, VERIFICATION_PAGE, ROLE_ANYONE, get_verification_page, .params = &link_table,
+        .doc = "What the mailed link opens: one button (HTML)."},
+    {HTTP_POST, VERIFICATION_PAGE, ROLE_ANYONE, post_verification_page, .raw_body = true,
+        .status = 200, .doc = "That button, pressed (application/x-www-form-urlencoded, HTML)."},
+    {HTTP_GET, "/api/v1/auth/audit", PEOPLE, get_audit, .params = &audit_params_table,
+        .reply = &audit_entry_table, .reply_is_page = true,
+        .doc = "What happened to the own account, newest first; for admins, to any."},
     {HTTP_GET, "/api/v1/auth/sessions", PEOPLE, get_sessions, .params = &session_list_params_table,
         .reply = &session_table, .reply_is_page = true, .doc = "Own sessions, newest first."},
     {HTTP_DELETE, "/api/v1/auth/sessions/{sessionId}", PEOPLE, delete_session,
@@ -66,7 +91,7 @@ const struct route auth_routes[] = {
     {HTTP_GET, "/internal/v1/users/{userId}", ROLE_SERVICE, get_internal_user,
         .params = &user_params_table, .reply = &internal_user_table, .doc = "A user."},
     {HTTP_GET, "/internal/v1/users/{userId}/addresses/{addressId}", ROLE_SERVICE,
-        get_internal_address, .params = &address_params_table, .reply = &address_body_table,
+        get_internal_address, .params = &address_params_table, .reply = &internal_address_table,
         .doc = "A user's address."},
 };
 const size_t auth_routes_count = ARRAY_SIZE(auth_routes);

@@ -19,22 +19,24 @@ static const char *fresh_id(struct request *req)
     return id;
 }
 
-static const char *address_of(const struct request *req)
+const char *request_address(const struct request *req)
 {
     return text_tame(req->arena, req->http->client_address, 64);
 }
 
-static const char *user_agent_of(const struct request *req)
+const char *request_user_agent(const struct request *req)
 {
     return text_tame(req->arena, request_header(req, "User-Agent"), USER_AGENT_LIMIT);
 }
 
-/* Tells one client from another well enough to believe a repeated refresh. */
+/* Tells one client from another well enough to believe a repeated refresh, and to tell the owner of
+ * one that is new. */
 static const char *client_of(const struct request *req)
 {
     char digest[SHA256_HEX_SIZE];
     crypto_sha256_hex(
-        span_of(arena_printf(req->arena, "%s\n%s", address_of(req), user_agent_of(req))), digest);
+        span_of(arena_printf(req->arena, "%s\n%s", request_address(req), request_user_agent(req))),
+        digest);
     return arena_strdup(req->arena, digest);
 }
 
@@ -94,10 +96,12 @@ static struct session_new session_for(struct request *req, const struct user *u)
     crypto_token(refresh);
     return (struct session_new){.id = fresh_id(req),
         .user_id = u->id,
-        .user_agent = user_agent_of(req),
-        .address = address_of(req),
+        .user_agent = request_user_agent(req),
+        .address = request_address(req),
+        .client = client_of(req),
         .lifetime_s = config_i64("REFRESH_TOKEN_TTL_S"),
-        .refresh_token = refresh};
+        .refresh_token = refresh,
+        .password_hash = u->password_hash};
 }
 
 /* ---- coming in ---- */
@@ -111,14 +115,25 @@ static struct list initial_roles(struct request *req, const char *role)
     return (struct list){.len = sells ? 2 : 1, .items = names};
 }
 
-/* The account, its first session and the event are one transaction. */
-static int save_registration(const struct user *u, const struct session_new *s)
+static struct audit_entry about_session(
+    const char *type, const char *user_id, const char *session_id)
+{
+    return (struct audit_entry){
+        .type = type, .user_id = user_id, .actor_id = user_id, .session_id = session_id};
+}
+
+/* The account, its first session, the events and the first link are one transaction. */
+static int save_registration(struct request *req, const struct user *u, const struct session_new *s)
 {
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    bool is_new;
     TRY(pg_begin(app()->pg, &tx));
     TRY(store_user_insert(tx, u));
     TRY(store_session_insert(tx, s));
     TRY(publish_user(tx, &EVENT_USER_REGISTERED, u));
+    TRY(verification_add(req, tx, u));
+    TRY(audit(req, tx, about_session("registered", u->id, s->id)));
+    TRY(store_client_seen(tx, u->id, s->client, &is_new));
     FAULT("register_before_commit");
     TRY(pg_commit(tx));
     FAULT("register_after_commit");
@@ -128,12 +143,10 @@ static int save_registration(const struct user *u, const struct session_new *s)
 int post_register(struct request *req)
 {
     const struct register_body *body = req->body;
-    const char *email = email_normal(req->arena, body->email), *hash, *access;
+    const char *email = email_normal(req->arena, body->email), *password, *hash, *access;
     TRY(throttle_login(req, NULL));
-    const char *problem = password_problem(body->password, email);
-    if (problem)
-        return refuse_field(req, "/password", "%s", problem);
-    TRY(password_hash(body->password, &hash));
+    TRY(check_new_password(req, "/password", body->password, email, &password));
+    TRY(password_hash(password, &hash));
     int64_t now_us = clock_wall_us();
     struct user u = {.id = fresh_id(req),
         .email = email,
@@ -146,7 +159,7 @@ int post_register(struct request *req)
         .password_hash = hash};
     struct session_new s = session_for(req, &u);
     TRY(sign_for(&u, s.id, &access));
-    int r = save_registration(&u, &s);
+    int r = save_registration(req, &u, &s);
     if (r == PG_UNIQUE && strcmp(pg_constraint(), "users_email_key") == 0)
         return refuse(req, AUTH_EMAIL_TAKEN, "Log in, or use another e-mail address");
     TRY(r);
@@ -155,12 +168,28 @@ int post_register(struct request *req)
     return reply_tokens(req, 201, &u, access, s.refresh_token);
 }
 
-static int save_login(const struct session_new *s)
+/* An account that was always used from elsewhere tells its owner; the first client is no news. */
+static int save_login(struct request *req, const struct user *u, const struct session_new *s)
 {
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    bool is_new;
     TRY(pg_begin(app()->pg, &tx));
     TRY(store_session_insert(tx, s));
+    TRY(audit(req, tx, about_session("login", u->id, s->id)));
+    TRY(store_client_seen(tx, u->id, s->client, &is_new));
+    if (is_new)
+        TRY(publish_session(tx, &EVENT_USER_CLIENT_ADDED, u, s->id, req));
     return pg_commit(tx);
+}
+
+static int refuse_login(struct request *req, const struct user *u)
+{
+    metric_add(&logins, 1, "refused");
+    log_info("login refused", LF_TEXT("user", u ? u->id : NULL),
+        LF_TEXT("address", request_address(req)));
+    TRY(audit(
+        req, NULL, (struct audit_entry){.type = "login_failed", .user_id = u ? u->id : NULL}));
+    return refuse(req, AUTH_INVALID_CREDENTIALS, "Check both and try again");
 }
 
 /* Unknown address, closed account and wrong password look alike and cost alike. */
@@ -168,21 +197,22 @@ int post_login(struct request *req)
 {
     const struct login_body *body = req->body;
     const char *email = email_normal(req->arena, body->email), *fresh_hash, *access;
+    const char *password = password_normal(req->arena, body->password);
     struct user *u;
     bool right;
     TRY(throttle_login(req, email));
     TRY(store_user_find_by_email(email, &u));
     bool active = u && strcmp(u->status, "active") == 0;
-    TRY(password_check(active ? u->password_hash : NULL, body->password, &right, &fresh_hash));
-    if (!right) {
-        metric_add(&logins, 1, "refused");
-        log_info("login refused", LF_TEXT("user", u ? u->id : NULL),
-            LF_TEXT("address", address_of(req)));
-        return refuse(req, AUTH_INVALID_CREDENTIALS, "Check both and try again");
-    }
+    TRY(password_check(
+        active ? u->password_hash : NULL, password ? password : "", &right, &fresh_hash));
+    if (!right)
+        return refuse_login(req, u);
     struct session_new s = session_for(req, u);
     TRY(sign_for(u, s.id, &access));
-    TRY(save_login(&s));
+    int r = save_login(req, u, &s);
+    if (r == AUTH_INVALID_CREDENTIALS) /* closed, or another password, since it was looked up */
+        return refuse_login(req, u);
+    TRY(r);
     if (fresh_hash)
         TRY(store_rehash(u->id, u->password_hash, fresh_hash));
     metric_add(&logins, 1, "accepted");
@@ -200,13 +230,35 @@ static int answer_refresh(
     return reply_tokens(req, 200, u, access, successor);
 }
 
+/* Ends the family, once, and lets the owner know. */
+static int end_reused(struct request *req, const struct refresh_state *state)
+{
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    struct audit_entry entry = {
+        .type = "token_reused", .user_id = state->user_id, .session_id = state->session_id};
+    struct user *u;
+    bool ended;
+    TRY(pg_begin(app()->pg, &tx));
+    TRY(store_session_end(tx, state->session_id, state->user_id, "reuse", &ended));
+    if (!ended)
+        return 0;
+    TRY(store_user_lock(tx, state->user_id, &u));
+    if (u)
+        TRY(publish_session(tx, &EVENT_USER_REUSE_DETECTED, u, state->session_id, req));
+    TRY(audit(req, tx, entry));
+    TRY(pg_commit(tx));
+    log_warn("refresh token used twice: session ended", LF_TEXT("user", state->user_id),
+        LF_TEXT("session", state->session_id), LF_TEXT("address", request_address(req)));
+    metric_add(&logins, 1, "reused");
+    return 0;
+}
+
 /* The token could not be spent: the answer to its first use got lost, or something is wrong. */
 static int refresh_again(
     struct request *req, const char *token, const char *successor, const char *client)
 {
     struct refresh_state *state;
     struct user *u = NULL;
-    bool ended;
     TRY(store_refresh_state(token, &state));
     switch (refresh_judge(state, client, clock_wall_us())) {
     case REFRESH_REPEAT:
@@ -215,10 +267,7 @@ static int refresh_again(
             return answer_refresh(req, u, state->session_id, successor);
         break;
     case REFRESH_REUSED:
-        TRY(store_session_end(state->session_id, state->user_id, "reuse", &ended));
-        log_warn("refresh token used twice: session ended", LF_TEXT("user", state->user_id),
-            LF_TEXT("session", state->session_id), LF_TEXT("address", address_of(req)));
-        metric_add(&logins, 1, "reused");
+        TRY(end_reused(req, state));
         return refuse(req, AUTH_REFRESH_TOKEN_REUSED, "The session was ended for safety");
     case REFRESH_UNKNOWN:
         break;
@@ -242,11 +291,25 @@ int post_refresh(struct request *req)
 
 /* ---- going out ---- */
 
+static int end_session(struct request *req, const char *session_id, const char *reason,
+    const char *audit_type, bool *ret_ended)
+{
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    bool ended;
+    TRY(pg_begin(app()->pg, &tx));
+    TRY(store_session_end(tx, session_id, req->caller.user_id, reason, &ended));
+    if (ended)
+        TRY(audit(req, tx, about_session(audit_type, req->caller.user_id, session_id)));
+    TRY(pg_commit(tx));
+    *ret_ended = ended;
+    return 0;
+}
+
 int post_logout(struct request *req)
 {
-    bool ended = false;
+    bool ended;
     if (req->caller.session_id)
-        TRY(store_session_end(req->caller.session_id, req->caller.user_id, "logout", &ended));
+        TRY(end_session(req, req->caller.session_id, "logout", "logout", &ended));
     return reply_empty(req, 204); /* also when it had ended before */
 }
 
@@ -273,7 +336,7 @@ int delete_session(struct request *req)
     const struct user_params *p = req->params;
     bool ended;
     TRY(require_live(req));
-    TRY(store_session_end(p->session_id, req->caller.user_id, "revoked", &ended));
+    TRY(end_session(req, p->session_id, "revoked", "session_revoked", &ended));
     if (!ended)
         return refuse(req, OUTCOME_NOT_FOUND, "You have no session %s", p->session_id);
     return reply_empty(req, 204);
@@ -281,32 +344,46 @@ int delete_session(struct request *req)
 
 /* ---- passwords ---- */
 
-static int save_password(struct request *req, const char *hash)
+static int save_password(struct request *req, const struct user *u, const char *hash)
 {
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
     TRY(pg_begin(app()->pg, &tx));
-    TRY(store_password_save(tx, req->caller.user_id, hash));
-    TRY(store_sessions_end(tx, req->caller.user_id, req->caller.session_id, "password"));
+    TRY(store_password_save(tx, u->id, hash));
+    TRY(store_sessions_end(tx, u->id, req->caller.session_id, "password"));
+    TRY(store_mail_tokens_end(tx, PURPOSE_RESET, u->id));
+    TRY(publish_session(tx, &EVENT_USER_PASSWORD_CHANGED, u, req->caller.session_id, req));
+    TRY(audit(req, tx, about_session("password_changed", u->id, req->caller.session_id)));
     return pg_commit(tx);
+}
+
+int check_new_password(struct request *req, const char *pointer, const char *password,
+    const char *email, const char **ret_normal)
+{
+    const char *normal = password_normal(req->arena, password);
+    const char *problem = normal ? password_problem(normal, email) : "must be valid text";
+    if (!problem && password_listed(req->arena, normal))
+        problem = "is one of the first that anybody would try";
+    if (problem)
+        return refuse_field(req, pointer, "%s", problem);
+    *ret_normal = normal;
+    return 0;
 }
 
 int post_password(struct request *req)
 {
     const struct password_body *body = req->body;
-    const char *hash;
+    const char *hash, *fresh, *current = password_normal(req->arena, body->current_password);
     struct user *u;
     bool right;
     TRY(require_live(req));
     TRY(store_user_find(req->caller.user_id, &u));
     TRY(throttle_login(req, u->email));
-    const char *problem = password_problem(body->new_password, u->email);
-    if (problem)
-        return refuse_field(req, "/newPassword", "%s", problem);
-    TRY(password_check(u->password_hash, body->current_password, &right, NULL));
+    TRY(check_new_password(req, "/newPassword", body->new_password, u->email, &fresh));
+    TRY(password_check(u->password_hash, current ? current : "", &right, NULL));
     if (!right)
         return refuse_field(req, "/currentPassword", "is not your password");
-    TRY(password_hash(body->new_password, &hash));
-    TRY(save_password(req, hash));
+    TRY(password_hash(fresh, &hash));
+    TRY(save_password(req, u, hash));
     log_info("password changed", LF_TEXT("user", u->id));
     return reply_empty(req, 204);
 }

@@ -1,12 +1,12 @@
 #include "auth/auth.h"
 
 #define USER_COLUMNS                                                                               \
-    "u.id, u.email, u.name, u.phone, to_json(u.roles), u.status, u.created_at, u.updated_at, "     \
-    "u.password_hash "
+    "u.id, u.email, u.name, u.phone, to_json(u.roles), u.status, "                                 \
+    "u.email_verified_at IS NOT NULL, u.created_at, u.updated_at, u.password_hash, u.version "
 
 #define ADDRESS_COLUMNS                                                                            \
-    "a.id, a.name, a.line1, a.line2, a.city, a.region, a.postal_code, a.country, a.created_at, "   \
-    "a.updated_at "
+    "a.id, a.name, a.line1, a.line2, a.city, a.region, a.postal_code, a.country, a.is_default, "   \
+    "a.created_at, a.updated_at "
 
 /* A refresh token's new owner: the session, then the columns of its user. */
 static const struct field refreshed_fields[] = {
@@ -17,9 +17,11 @@ static const struct field refreshed_fields[] = {
     FIELD_TEXT(struct refreshed, user.phone, "phone"),
     FIELD_TEXTS(struct refreshed, user.roles, "roles"),
     FIELD_TEXT(struct refreshed, user.status, "status"),
+    FIELD_BOOL(struct refreshed, user.email_verified, "emailVerified"),
     FIELD_TIME(struct refreshed, user.created_at, "createdAt"),
     FIELD_TIME(struct refreshed, user.updated_at, "updatedAt"),
     FIELD_TEXT(struct refreshed, user.password_hash, "passwordHash", .secret = true),
+    FIELD_I64(struct refreshed, user.version, "version"),
 };
 static const struct table refreshed_table = TABLE("Refreshed", struct refreshed, refreshed_fields);
 
@@ -35,29 +37,11 @@ static const struct field refresh_state_fields[] = {
 static const struct table refresh_state_table =
     TABLE("RefreshState", struct refresh_state, refresh_state_fields);
 
-enum {
-    SQL_USER_INSERT,
-    SQL_USER_GET,
-    SQL_USER_LOCK,
-    SQL_USER_BY_EMAIL,
-    SQL_USER_SAVE,
-    SQL_PASSWORD_SAVE,
-    SQL_REHASH,
-    SQL_SESSION_INSERT,
-    SQL_SESSION_USER,
-    SQL_SESSIONS,
-    SQL_SESSION_END,
-    SQL_SESSIONS_END,
-    SQL_TOKEN_INSERT,
-    SQL_REFRESH,
-    SQL_REFRESH_STATE,
-    SQL_ADDRESSES,
-    SQL_ADDRESS_GET,
-    SQL_ADDRESS_INSERT,
-    SQL_ADDRESS_SAVE,
-    SQL_ADDRESS_DELETE,
-    SQL_PURGE,
+struct yes {
+    bool value;
 };
+static const struct field yes_fields[] = {FIELD_BOOL(struct yes, value, "value")};
+static const struct table yes_table = TABLE("Yes", struct yes, yes_fields);
 
 const struct pg_statement auth_statements[] = {
     [SQL_USER_INSERT] = {"user_insert",
@@ -70,8 +54,8 @@ const struct pg_statement auth_statements[] = {
     [SQL_USER_BY_EMAIL] = {"user_by_email",
         "SELECT " USER_COLUMNS "FROM users u WHERE u.email = $1", &user_table},
     [SQL_USER_SAVE] = {"user_save",
-        "UPDATE users SET name = $2, phone = $3, roles = $4::text[], status = $5, updated_at = $6 "
-        "WHERE id = $1"},
+        "UPDATE users SET name = $2, phone = $3, roles = $4::text[], status = $5, updated_at = $6, "
+        "version = $7 WHERE id = $1"},
     [SQL_PASSWORD_SAVE] = {"password_save",
         "UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1"},
     /* Only while it is still the hash that was checked: a password change may have come between. */
@@ -79,7 +63,8 @@ const struct pg_statement auth_statements[] = {
         "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2"},
     [SQL_SESSION_INSERT] = {"session_insert",
         "INSERT INTO sessions (id, user_id, user_agent, address, expires_at) "
-        "VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5))"},
+        "SELECT $1::uuid, u.id, $3, $4, now() + make_interval(secs => $5) FROM users u "
+        "WHERE u.id = $2 AND u.status = 'active' AND u.password_hash = $6 FOR SHARE"},
     [SQL_SESSION_USER] = {"session_user",
         "SELECT " USER_COLUMNS "FROM sessions s JOIN users u ON u.id = s.user_id "
         "WHERE s.id = $1 AND s.user_id = $2 AND s.ended_at IS NULL AND s.expires_at > now() "
@@ -128,22 +113,84 @@ const struct pg_statement auth_statements[] = {
     [SQL_ADDRESS_GET] = {"address_get",
         "SELECT " ADDRESS_COLUMNS "FROM addresses a WHERE a.user_id = $1 AND a.id = $2",
         &user_address_table},
+    [SQL_ADDRESS_UNDEFAULT] = {"address_undefault",
+        "UPDATE addresses SET is_default = false WHERE user_id = $1 AND is_default AND $2::bool "
+        "AND id <> $3"},
     [SQL_ADDRESS_INSERT] = {"address_insert",
         "INSERT INTO addresses AS a (id, user_id, name, line1, line2, city, region, postal_code, "
-        "country) SELECT $2, $1, $3, $4, $5, $6, $7, $8, $9 "
-        "WHERE (SELECT count(*) FROM addresses WHERE user_id = $1) < $10 "
+        "country, is_default) SELECT $2, $1, $3, $4, $5, $6, $7, $8, $9, $10::bool OR NOT EXISTS "
+        "(SELECT 1 FROM addresses WHERE user_id = $1 AND is_default) "
+        "WHERE (SELECT count(*) FROM addresses WHERE user_id = $1) < $11 "
         "RETURNING " ADDRESS_COLUMNS,
         &user_address_table},
     [SQL_ADDRESS_SAVE] = {"address_save",
         "UPDATE addresses a SET name = $3, line1 = $4, line2 = $5, city = $6, region = $7, "
-        "postal_code = $8, country = $9, updated_at = now() WHERE a.user_id = $1 AND a.id = $2 "
-        "RETURNING " ADDRESS_COLUMNS,
+        "postal_code = $8, country = $9, is_default = a.is_default OR $10, updated_at = now() "
+        "WHERE a.user_id = $1 AND a.id = $2 RETURNING " ADDRESS_COLUMNS,
         &user_address_table},
     [SQL_ADDRESS_DELETE] = {"address_delete",
         "DELETE FROM addresses WHERE user_id = $1 AND id = $2"},
+    [SQL_ADDRESS_DEFAULT] = {"address_default",
+        "UPDATE addresses SET is_default = true WHERE id = (SELECT id FROM addresses "
+        "WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1) "
+        "AND NOT EXISTS (SELECT 1 FROM addresses WHERE user_id = $1 AND is_default)"},
     [SQL_PURGE] = {"session_purge",
         "DELETE FROM sessions WHERE expires_at < now() - interval '1 day' "
         "OR ended_at < now() - interval '30 days'"},
+    [SQL_CLIENT_SEEN] = {"client_seen",
+        "WITH others AS (SELECT 1 FROM known_clients WHERE user_id = $1 LIMIT 1), "
+        "seen AS (INSERT INTO known_clients (user_id, client) VALUES ($1, $2) "
+        "ON CONFLICT (user_id, client) DO UPDATE SET last_seen_at = now() "
+        "RETURNING xmax = 0 AS is_new) "
+        "SELECT is_new AND EXISTS (SELECT 1 FROM others) FROM seen",
+        &yes_table},
+    [SQL_MAIL_TOKEN_INSERT] = {"mail_token_insert",
+        "INSERT INTO mail_tokens (digest, purpose, user_id, email, expires_at) "
+        "VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5))"},
+    [SQL_MAIL_TOKENS_END] = {"mail_tokens_end",
+        "UPDATE mail_tokens SET ended_at = now() WHERE user_id = $2 AND purpose = $1 "
+        "AND ended_at IS NULL"},
+    [SQL_MAIL_TOKEN_USER] = {"mail_token_user",
+        "SELECT " USER_COLUMNS "FROM mail_tokens t JOIN users u ON u.id = t.user_id "
+        "WHERE t.digest = $2 AND t.purpose = $1 AND t.ended_at IS NULL AND t.expires_at > now() "
+        "AND u.email = t.email AND u.status = 'active'",
+        &user_table},
+    [SQL_MAIL_TOKEN_SPEND] = {"mail_token_spend",
+        "UPDATE mail_tokens SET ended_at = now() WHERE digest = $2 AND purpose = $1 "
+        "AND ended_at IS NULL AND expires_at > now()"},
+    [SQL_EMAIL_VERIFY] = {"email_verify",
+        "UPDATE users u SET email_verified_at = coalesce(email_verified_at, now()), "
+        "updated_at = now(), version = version + 1 "
+        "WHERE u.id = $1 AND u.email = $2 AND u.status = 'active' RETURNING " USER_COLUMNS,
+        &user_table},
+    [SQL_RESET_REQUEST] = {"reset_request",
+        "INSERT INTO reset_requests (id, email, address, user_agent, correlation_id) "
+        "VALUES ($1, $2, $3, $4, $5)"},
+    [SQL_RESET_TAKE] = {"reset_take",
+        "DELETE FROM reset_requests WHERE id = (SELECT id FROM reset_requests "
+        "ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED) "
+        "RETURNING id, email, address, user_agent, correlation_id",
+        &reset_request_table},
+    [SQL_AUDIT_ADD] = {"audit_add",
+        "INSERT INTO audit_log (id, type, user_id, actor_id, session_id, address, user_agent, "
+        "detail, correlation_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"},
+    [SQL_AUDIT] = {"audit",
+        "SELECT id, type, at, user_id, actor_id, session_id, "
+        "CASE WHEN $8::bool OR actor_id IS NOT DISTINCT FROM user_id OR actor_id IS NULL "
+        "THEN address END, "
+        "CASE WHEN $8::bool OR actor_id IS NOT DISTINCT FROM user_id OR actor_id IS NULL "
+        "THEN user_agent END, detail, correlation_id FROM audit_log "
+        "WHERE ($1::uuid IS NULL OR user_id = $1) AND ($2::text IS NULL OR type = $2) "
+        "AND ($3::timestamptz IS NULL OR at >= $3) "
+        "AND ($4::timestamptz IS NULL OR (at, id) < ($4, $5::uuid)) "
+        "AND ($8::bool OR user_id = $7::uuid) "
+        "ORDER BY at DESC, id DESC LIMIT $6",
+        &audit_entry_table},
+    [SQL_AUDIT_PURGE] = {"audit_purge", "SELECT audit_log_purge($1)"},
+    [SQL_MAIL_TOKENS_PURGE] = {"mail_tokens_purge",
+        "DELETE FROM mail_tokens WHERE expires_at < now() - interval '7 days'"},
+    [SQL_CLIENTS_PURGE] = {"clients_purge",
+        "DELETE FROM known_clients WHERE last_seen_at < now() - interval '180 days'"},
 };
 const size_t auth_statements_count = ARRAY_SIZE(auth_statements);
 
@@ -198,7 +245,7 @@ int store_user_save(struct pg_tx *tx, const struct user *u)
 {
     return pg_queue(tx, &auth_statements[SQL_USER_SAVE],
         PG_ARGS(PG_TEXT(u->id), PG_TEXT(u->name), PG_TEXT(u->phone), PG_TEXT(roles_text(u)),
-            PG_TEXT(u->status), PG_TIME(u->updated_at)));
+            PG_TEXT(u->status), PG_TIME(u->updated_at), PG_I64(u->version)));
 }
 
 int store_password_save(struct pg_tx *tx, const char *user_id, const char *hash)
@@ -217,9 +264,10 @@ int store_rehash(const char *user_id, const char *old_hash, const char *new_hash
 
 int store_session_insert(struct pg_tx *tx, const struct session_new *s)
 {
-    TRY(pg_queue(tx, &auth_statements[SQL_SESSION_INSERT],
+    TRY(pg_queue_expect(tx, &auth_statements[SQL_SESSION_INSERT],
         PG_ARGS(PG_TEXT(s->id), PG_TEXT(s->user_id), PG_TEXT(s->user_agent), PG_TEXT(s->address),
-            PG_I64(s->lifetime_s))));
+            PG_I64(s->lifetime_s), PG_TEXT(s->password_hash)),
+        1, AUTH_INVALID_CREDENTIALS));
     return pg_queue(tx, &auth_statements[SQL_TOKEN_INSERT],
         PG_ARGS(PG_TEXT(digest_of(s->refresh_token)), PG_TEXT(s->id)));
 }
@@ -262,11 +310,11 @@ int store_sessions(const char *user_id, const char *current_id, int64_t before_u
     return 0;
 }
 
-int store_session_end(
-    const char *session_id, const char *user_id, const char *reason, bool *ret_ended)
+int store_session_end(struct pg_tx *tx, const char *session_id, const char *user_id,
+    const char *reason, bool *ret_ended)
 {
     struct pg_result result;
-    TRY(pg_query(app()->pg, &auth_statements[SQL_SESSION_END],
+    TRY(pg_run(tx, &auth_statements[SQL_SESSION_END],
         PG_ARGS(PG_TEXT(session_id), PG_TEXT(user_id), PG_TEXT(reason)), &result));
     *ret_ended = result.affected > 0;
     return 0;
@@ -289,7 +337,7 @@ int store_purge(void)
 #define ADDRESS_ARGS(user_id, a)                                                                   \
     PG_TEXT(user_id), PG_TEXT((a)->id), PG_TEXT((a)->name), PG_TEXT((a)->line1),                   \
         PG_TEXT((a)->line2), PG_TEXT((a)->city), PG_TEXT((a)->region), PG_TEXT((a)->postal_code),  \
-        PG_TEXT((a)->country)
+        PG_TEXT((a)->country), PG_BOOL((a)->is_default)
 
 static struct user_address *first_address(struct pg_result result)
 {
@@ -317,31 +365,50 @@ int store_address_find(
     return 0;
 }
 
+static int queue_undefault(struct pg_tx *tx, const char *user_id, const struct user_address *a)
+{
+    return pg_queue(tx, &auth_statements[SQL_ADDRESS_UNDEFAULT],
+        PG_ARGS(PG_TEXT(user_id), PG_BOOL(a->is_default), PG_TEXT(a->id)));
+}
+
 int store_address_insert(struct pg_tx *tx, const char *user_id, const struct user_address *a,
     struct user_address **ret_address)
 {
     struct pg_result result;
+    TRY(queue_undefault(tx, user_id, a));
     TRY(pg_run(tx, &auth_statements[SQL_ADDRESS_INSERT],
         PG_ARGS(ADDRESS_ARGS(user_id, a), PG_I64(ADDRESSES_LIMIT)), &result));
     *ret_address = first_address(result);
     return 0;
 }
 
-int store_address_save(
-    const char *user_id, const struct user_address *a, struct user_address **ret_address)
+int store_address_save(struct pg_tx *tx, const char *user_id, const struct user_address *a,
+    struct user_address **ret_address)
 {
     struct pg_result result;
-    TRY(pg_query(
-        app()->pg, &auth_statements[SQL_ADDRESS_SAVE], PG_ARGS(ADDRESS_ARGS(user_id, a)), &result));
+    TRY(queue_undefault(tx, user_id, a));
+    TRY(pg_run(tx, &auth_statements[SQL_ADDRESS_SAVE], PG_ARGS(ADDRESS_ARGS(user_id, a)), &result));
     *ret_address = first_address(result);
     return 0;
 }
 
-int store_address_delete(const char *user_id, const char *address_id, bool *ret_deleted)
+int store_address_delete(
+    struct pg_tx *tx, const char *user_id, const char *address_id, bool *ret_deleted)
 {
     struct pg_result result;
-    TRY(pg_query(app()->pg, &auth_statements[SQL_ADDRESS_DELETE],
+    TRY(pg_run(tx, &auth_statements[SQL_ADDRESS_DELETE],
         PG_ARGS(PG_TEXT(user_id), PG_TEXT(address_id)), &result));
     *ret_deleted = result.affected > 0;
+    return pg_queue(tx, &auth_statements[SQL_ADDRESS_DEFAULT], PG_ARGS(PG_TEXT(user_id)));
+}
+
+/* ---- clients ---- */
+
+int store_client_seen(struct pg_tx *tx, const char *user_id, const char *client, bool *ret_new)
+{
+    struct pg_result result;
+    TRY(pg_run(tx, &auth_statements[SQL_CLIENT_SEEN], PG_ARGS(PG_TEXT(user_id), PG_TEXT(client)),
+        &result));
+    *ret_new = result.rows.len && PG_ROW(result, struct yes, 0)->value;
     return 0;
 }

@@ -10,9 +10,11 @@ static const struct field user_fields[] = {
     FIELD_TEXT(struct user, phone, "phone"),
     FIELD_TEXTS(struct user, roles, "roles"),
     FIELD_TEXT(struct user, status, "status"),
+    FIELD_BOOL(struct user, email_verified, "emailVerified"),
     FIELD_TIME(struct user, created_at, "createdAt"),
     FIELD_TIME(struct user, updated_at, "updatedAt"),
     FIELD_TEXT(struct user, password_hash, "passwordHash", .hidden = true, .secret = true),
+    FIELD_I64(struct user, version, "version", .hidden = true),
 };
 const struct table user_table = TABLE("User", struct user, user_fields);
 
@@ -23,6 +25,7 @@ static const struct field internal_user_fields[] = {
     FIELD_TEXT(struct user, phone, "phone"),
     FIELD_TEXTS(struct user, roles, "roles"),
     FIELD_TEXT(struct user, status, "status"),
+    FIELD_BOOL(struct user, email_verified, "emailVerified"),
 };
 const struct table internal_user_table = TABLE("InternalUser", struct user, internal_user_fields);
 
@@ -52,14 +55,24 @@ const struct table session_table = TABLE("Session", struct session, session_fiel
 static const struct field user_address_fields[] = {
     FIELD_UUID(struct user_address, id, "addressId"),
     ADDRESS_FIELDS,
+    FIELD_BOOL(struct user_address, is_default, "isDefault"),
     FIELD_TIME(struct user_address, created_at, "createdAt"),
     FIELD_TIME(struct user_address, updated_at, "updatedAt"),
 };
 const struct table user_address_table =
     TABLE("UserAddress", struct user_address, user_address_fields);
 
-static const struct field address_body_fields[] = {ADDRESS_FIELDS};
-const struct table address_body_table = TABLE("Address", struct user_address, address_body_fields);
+static const struct field address_body_fields[] = {
+    ADDRESS_FIELDS,
+    FIELD_BOOL(struct user_address, is_default, "isDefault",
+        .doc = "true makes it the default; to change it, make another the default"),
+};
+const struct table address_body_table =
+    TABLE("UserAddressBody", struct user_address, address_body_fields);
+
+static const struct field internal_address_fields[] = {ADDRESS_FIELDS};
+const struct table internal_address_table =
+    TABLE("Address", struct user_address, internal_address_fields);
 
 static const struct field register_fields[] = {
     FIELD_TEXT(struct register_body, email, "email", .required = true, .pattern = "email"),
@@ -101,6 +114,58 @@ static const struct field password_fields[] = {
         .max = PASSWORD_BYTES_LIMIT, .secret = true),
 };
 const struct table password_table = TABLE("PasswordChange", struct password_body, password_fields);
+
+/* ---- links by mail ---- */
+
+#define LINK_TOKEN(type)                                                                           \
+    FIELD_TEXT(type, token, "token", .required = true, .min = 1, .max = 512, .secret = true)
+
+static const struct field link_fields[] = {LINK_TOKEN(struct link_body)};
+const struct table link_table = TABLE("MailedToken", struct link_body, link_fields);
+
+static const struct field reset_fields[] = {
+    FIELD_TEXT(struct reset_body, email, "email", .required = true, .pattern = "email"),
+};
+const struct table reset_table = TABLE("PasswordReset", struct reset_body, reset_fields);
+
+static const struct field reset_confirm_fields[] = {
+    LINK_TOKEN(struct reset_confirm_body),
+    FIELD_TEXT(struct reset_confirm_body, new_password, "newPassword", .required = true, .min = 1,
+        .max = PASSWORD_BYTES_LIMIT, .secret = true,
+        .doc = "8 to 128 characters, not a common one"),
+};
+const struct table reset_confirm_table =
+    TABLE("PasswordResetConfirmation", struct reset_confirm_body, reset_confirm_fields);
+
+/* ---- audit ---- */
+
+static const struct field audit_entry_fields[] = {
+    FIELD_UUID(struct audit_entry, id, "entryId"),
+    FIELD_TEXT(struct audit_entry, type, "type"),
+    FIELD_TIME(struct audit_entry, at, "at"),
+    FIELD_UUID(struct audit_entry, user_id, "userId"),
+    FIELD_UUID(struct audit_entry, actor_id, "actorId"),
+    FIELD_UUID(struct audit_entry, session_id, "sessionId"),
+    FIELD_TEXT(struct audit_entry, address, "address"),
+    FIELD_TEXT(struct audit_entry, user_agent, "userAgent"),
+    FIELD_TEXT(struct audit_entry, detail, "detail"),
+    FIELD_TEXT(struct audit_entry, correlation_id, "correlationId"),
+};
+const struct table audit_entry_table = TABLE("AuditEntry", struct audit_entry, audit_entry_fields);
+
+static const char *const audit_types[] = {"registered", "login", "login_failed", "logout",
+    "session_revoked", "token_reused", "password_changed", "reset_requested", "password_reset",
+    "verification_requested", "email_verified", "roles_changed", "deactivated", NULL};
+
+static const struct field audit_params_fields[] = {
+    FIELD_UUID(struct audit_params, user_id, "userId"),
+    FIELD_TEXT(struct audit_params, type, "type", .choices = audit_types),
+    FIELD_TIME(struct audit_params, since, "since"),
+    FIELD_TEXT(struct audit_params, cursor, "cursor", .max = 512),
+    FIELD_I64(struct audit_params, limit, "limit", .min = 1, .max = 100, .fallback = 20),
+};
+const struct table audit_params_table =
+    TABLE("AuditParams", struct audit_params, audit_params_fields);
 
 static const struct field user_change_fields[] = {
     FIELD_TEXT(struct user_change_body, name, "name", .pattern = "name"),
@@ -205,5 +270,24 @@ const struct config_row auth_config[] = {
         .doc = "logins and registrations at once from one address"},
     {"LOGIN_ADDRESS_PER_MINUTE", CONFIG_I64, .fallback = "600", .min = 1, .max = 1000000,
         .doc = "tries that come back a minute"},
+    {"MAIL_TOKEN_KEY", CONFIG_TEXT, .fallback = NULL, .secret = true,
+        .doc = "seals the tokens of mailed links on their way to notification, which has the same; "
+               "at least 32 characters"},
+    {"VERIFICATION_TTL_S", CONFIG_I64, .fallback = "86400", .min = 60, .max = 604800,
+        .doc = "life of a link that verifies an e-mail address"},
+    {"RESET_TTL_S", CONFIG_I64, .fallback = "1800", .min = 60, .max = 86400,
+        .doc = "life of a link that resets a password"},
+    {"MAIL_ACCOUNT_BURST", CONFIG_I64, .fallback = "5", .min = 1, .max = 100000,
+        .doc = "links mailed at once to one account"},
+    {"MAIL_ACCOUNT_PER_MINUTE", CONFIG_I64, .fallback = "1", .min = 1, .max = 100000,
+        .doc = "links that come back a minute"},
+    {"MAIL_ADDRESS_BURST", CONFIG_I64, .fallback = "100", .min = 1, .max = 1000000,
+        .doc = "links asked for at once from one address"},
+    {"MAIL_ADDRESS_PER_MINUTE", CONFIG_I64, .fallback = "60", .min = 1, .max = 1000000,
+        .doc = "links that come back a minute"},
+    {"PASSWORD_LIST_FILE", CONFIG_TEXT, .fallback = "",
+        .doc = "passwords to refuse beside the built-in rules, one a line"},
+    {"AUDIT_KEEP_DAYS", CONFIG_I64, .fallback = "400", .min = 90, .max = 3650,
+        .doc = "how long the audit log keeps an entry"},
 };
 const size_t auth_config_count = ARRAY_SIZE(auth_config);

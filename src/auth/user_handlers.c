@@ -29,7 +29,16 @@ int get_user(struct request *req)
 {
     struct user *u;
     TRY(find_user(req, &u));
+    reply_etag(req, u->version);
     return reply(req, 200, &user_table, u);
+}
+
+/* A change that readers of the profile can see. */
+static int save_user(struct pg_tx *tx, struct user *u)
+{
+    u->updated_at = clock_wall_us();
+    u->version++;
+    return store_user_save(tx, u);
 }
 
 int patch_user(struct request *req)
@@ -41,14 +50,15 @@ int patch_user(struct request *req)
     TRY(require_own(req, p->user_id));
     TRY(pg_begin(app()->pg, &tx));
     TRY(lock_user(req, tx, &u));
+    TRY(request_if_match(req, u->version, false));
     if (body->name)
         u->name = body->name;
     if (body->phone)
         u->phone = body->phone;
-    u->updated_at = clock_wall_us();
-    TRY(store_user_save(tx, u));
+    TRY(save_user(tx, u));
     TRY(publish_user(tx, &EVENT_USER_UPDATED, u));
     TRY(pg_commit(tx));
+    reply_etag(req, u->version);
     return reply(req, 200, &user_table, u);
 }
 
@@ -64,9 +74,9 @@ int delete_user(struct request *req)
     if (strcmp(u->status, "deactivated") == 0)
         return reply_empty(req, 204);
     u->status = "deactivated";
-    u->updated_at = clock_wall_us();
-    TRY(store_user_save(tx, u));
+    TRY(save_user(tx, u));
     TRY(store_sessions_end(tx, u->id, NULL, "deactivated"));
+    TRY(audit(req, tx, (struct audit_entry){.type = "deactivated", .user_id = u->id}));
     TRY(publish_user(tx, &EVENT_USER_DEACTIVATED, u));
     TRY(pg_commit(tx));
     log_info("account closed", LF_TEXT("user", u->id), LF_TEXT("by", req->caller.user_id));
@@ -100,10 +110,15 @@ int put_roles(struct request *req)
     TRY(pg_begin(app()->pg, &tx));
     TRY(lock_user(req, tx, &u));
     if (roles_of(u->roles) != roles) {
+        const char *before = roles_array(req->arena, roles_of(u->roles));
         u->roles = body->roles;
-        u->updated_at = clock_wall_us();
-        TRY(store_user_save(tx, u));
+        TRY(save_user(tx, u));
         TRY(store_sessions_end(tx, u->id, NULL, "roles"));
+        TRY(audit(req, tx,
+            (struct audit_entry){.type = "roles_changed",
+                .user_id = u->id,
+                .detail =
+                    arena_printf(req->arena, "%s to %s", before, roles_array(req->arena, roles))}));
         TRY(publish_user(tx, &EVENT_USER_UPDATED, u));
         TRY(pg_commit(tx));
         log_info("roles changed", LF_TEXT("user", u->id), LF_TEXT("by", req->caller.user_id),
@@ -171,17 +186,29 @@ int put_address(struct request *req)
 {
     const struct user_params *p = req->params;
     struct user_address body = *(const struct user_address *)req->body, *saved;
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    struct user *u;
     TRY(require_own(req, p->user_id));
     body.id = p->address_id;
-    TRY(store_address_save(p->user_id, &body, &saved));
-    return saved ? reply(req, 200, &user_address_table, saved) : no_address(req);
+    TRY(pg_begin(app()->pg, &tx));
+    TRY(lock_user(req, tx, &u));
+    TRY(store_address_save(tx, u->id, &body, &saved));
+    if (!saved) /* nor must the default have moved */
+        return no_address(req);
+    TRY(pg_commit(tx));
+    return reply(req, 200, &user_address_table, saved);
 }
 
 int delete_address(struct request *req)
 {
     const struct user_params *p = req->params;
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    struct user *u;
     bool deleted;
     TRY(require_own(req, p->user_id));
-    TRY(store_address_delete(p->user_id, p->address_id, &deleted));
+    TRY(pg_begin(app()->pg, &tx));
+    TRY(lock_user(req, tx, &u));
+    TRY(store_address_delete(tx, u->id, p->address_id, &deleted));
+    TRY(pg_commit(tx));
     return deleted ? reply_empty(req, 204) : no_address(req);
 }

@@ -8,6 +8,7 @@ struct notice {
     const char *kind;
     const char *user_id, *email;
     int64_t delay_s;
+    const char *sealed; /* a token in the links, NULL: none */
 };
 
 static int notify(
@@ -24,6 +25,7 @@ static int notify(
         .email = n->email,
         .message_id = delivery_message_id(a, e->id, n->template, config_text("MAIL_FROM")),
         .delay_s = n->delay_s,
+        .sealed = n->sealed,
         .texts = &texts};
     TRY(store_delivery_add(tx, &draft));
     app_nudge(SENDER);
@@ -41,7 +43,7 @@ static int on_order_created(struct pg_tx *tx, const struct event *e)
     struct message m;
     TRY(message_of_order_created(fiber_arena(), public_url(), o, &m));
     return notify(
-        tx, e, &(struct notice){"order_confirmation", "orders", o->user_id, o->user_email, 0}, &m);
+        tx, e, &(struct notice){"order_confirmation", "orders", o->user_id, o->user_email}, &m);
 }
 
 static int about_order(struct pg_tx *tx, const struct event *e, const char *template)
@@ -49,7 +51,7 @@ static int about_order(struct pg_tx *tx, const struct event *e, const char *temp
     const struct order_event *o = e->payload;
     struct message m;
     message_of_order(fiber_arena(), public_url(), o, &m);
-    return notify(tx, e, &(struct notice){template, "orders", o->user_id, o->user_email, 0}, &m);
+    return notify(tx, e, &(struct notice){template, "orders", o->user_id, o->user_email}, &m);
 }
 
 static int on_order_cancelled(struct pg_tx *tx, const struct event *e)
@@ -67,7 +69,7 @@ static int about_payment(struct pg_tx *tx, const struct event *e, const char *te
     const struct payment_event *p = e->payload;
     struct message m;
     message_of_payment(fiber_arena(), public_url(), p, &m);
-    return notify(tx, e, &(struct notice){template, "payments", p->user_id, p->user_email, 0}, &m);
+    return notify(tx, e, &(struct notice){template, "payments", p->user_id, p->user_email}, &m);
 }
 
 static int on_payment_completed(struct pg_tx *tx, const struct event *e)
@@ -96,10 +98,64 @@ static int on_user_updated(struct pg_tx *tx, const struct event *e)
     return store_contact_told(tx, e->payload, e->timestamp_us);
 }
 
+/* The last one to go out: about the account itself, like all that follow here. */
 static int on_user_deactivated(struct pg_tx *tx, const struct event *e)
 {
     const struct user_event *u = e->payload;
-    return store_contact_off(tx, u->user_id);
+    struct message m;
+    TRY(store_contact_off(tx, u->user_id));
+    message_of_user(fiber_arena(), public_url(), u, &m);
+    return notify(tx, e, &(struct notice){"account_closed", "account", u->user_id, u->email}, &m);
+}
+
+/* ---- links and warnings ---- */
+
+/* A link that has run out, or lost its token among the dead letters, helps nobody. */
+static int about_link(
+    struct pg_tx *tx, const struct event *e, const char *template, const char *page)
+{
+    const struct user_link_event *l = e->payload;
+    struct message m;
+    if (l->expires_at <= clock_wall_us() || !message_token_readable(l)) {
+        log_info("link not mailed, it is of no use any more", LF_TEXT("template", template));
+        return 0;
+    }
+    message_of_link(fiber_arena(), public_url(), page, l, &m);
+    return notify(
+        tx, e, &(struct notice){template, "account", l->user_id, l->email, .sealed = l->token}, &m);
+}
+
+static int on_verification_requested(struct pg_tx *tx, const struct event *e)
+{
+    return about_link(tx, e, "verify_email", "/api/v1/auth/email-verifications/page");
+}
+
+static int on_reset_requested(struct pg_tx *tx, const struct event *e)
+{
+    return about_link(tx, e, "password_reset", "/api/v1/auth/password-resets/page");
+}
+
+static int about_session(struct pg_tx *tx, const struct event *e, const char *template)
+{
+    const struct user_session_event *s = e->payload;
+    struct message m;
+    message_of_session(fiber_arena(), public_url(), s, &m);
+    return notify(tx, e, &(struct notice){template, "account", s->user_id, s->email}, &m);
+}
+
+static int on_password_changed(struct pg_tx *tx, const struct event *e)
+{
+    return about_session(tx, e, "password_changed");
+}
+
+static int on_client_added(struct pg_tx *tx, const struct event *e)
+{
+    return about_session(tx, e, "new_sign_in");
+}
+
+static int on_reuse_detected(struct pg_tx *tx, const struct event *e)
+{
+    return about_session(tx, e, "session_reused");
 }
 
 const struct consumer_row notification_consumers[] = {
@@ -111,5 +167,10 @@ const struct consumer_row notification_consumers[] = {
     {&EVENT_USER_REGISTERED, on_user_registered, "user.created"},
     {&EVENT_USER_UPDATED, on_user_updated, NULL},
     {&EVENT_USER_DEACTIVATED, on_user_deactivated, NULL},
+    {&EVENT_USER_VERIFICATION_REQUESTED, on_verification_requested, NULL},
+    {&EVENT_USER_RESET_REQUESTED, on_reset_requested, NULL},
+    {&EVENT_USER_PASSWORD_CHANGED, on_password_changed, NULL},
+    {&EVENT_USER_CLIENT_ADDED, on_client_added, NULL},
+    {&EVENT_USER_REUSE_DETECTED, on_reuse_detected, NULL},
 };
 const size_t notification_consumers_count = ARRAY_SIZE(notification_consumers);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "common/base/crypto.h"
 #include "notification/notification.h"
 
 static const struct field message_line_fields[] = {
@@ -19,6 +20,9 @@ static const struct field message_fields[] = {
     FIELD_TEXT(struct message, payment_id, "paymentId"),
     FIELD_TEXT(struct message, reason, "reason"),
     FIELD_TEXT(struct message, url, "url"),
+    FIELD_TEXT(struct message, until, "until"),
+    FIELD_TEXT(struct message, address, "address"),
+    FIELD_TEXT(struct message, user_agent, "userAgent"),
     FIELD_TEXT(struct message, preferences_url, "preferencesUrl"),
     FIELD_LIST(struct message, items, "items", message_line_table),
     FIELD_MONEY(struct message, amount, "amount"),
@@ -88,6 +92,51 @@ void message_of_user(
         .preferences_url = arena_printf(a, "%s/api/v1/notifications/preferences", public_url)};
 }
 
+void message_of_link(struct arena *a, const char *public_url, const char *page,
+    const struct user_link_event *l, struct message *ret)
+{
+    char until[CLOCK_TEXT_SIZE];
+    clock_format(l->expires_at, until);
+    *ret = (struct message){.url = arena_printf(a, "%s%s?token=%s", public_url, page, l->token),
+        .until = arena_printf(a, "%.10s %.5s UTC", until, until + 11),
+        .preferences_url = arena_printf(a, "%s/api/v1/notifications/preferences", public_url)};
+}
+
+void message_of_session(struct arena *a, const char *public_url, const struct user_session_event *s,
+    struct message *ret)
+{
+    *ret = (struct message){.name = s->name,
+        .address = s->address,
+        .user_agent = s->user_agent,
+        .url = arena_printf(a, "%s/api/v1/auth/sessions", public_url),
+        .preferences_url = arena_printf(a, "%s/api/v1/notifications/preferences", public_url)};
+}
+
+bool message_token_readable(const struct user_link_event *l)
+{
+    uint8_t bytes[512];
+    return crypto_base64url_decode(span_of(l->token), bytes, sizeof(bytes)) > 0;
+}
+
+const char *message_unseal(
+    struct arena *a, struct span key, const char *user_id, const char *sealed, const char *text)
+{
+    uint8_t token[256];
+    struct buf out = {0};
+    size_t len = strlen(sealed);
+    ssize_t n = crypto_unseal(key, span_of(user_id), span_of(sealed), token, sizeof(token));
+    if (n < 0 || len == 0)
+        return NULL;
+    for (const char *at; (at = strstr(text, sealed)); text = at + len) {
+        buf_put_span(&out, span_make(text, (size_t)(at - text)));
+        buf_put_span(&out, span_make(token, (size_t)n));
+    }
+    buf_put_text(&out, text);
+    const char *open = arena_strndup(a, out.ptr, out.len);
+    buf_deinit(&out);
+    return open;
+}
+
 void message_sample(struct arena *a, const char *public_url, struct message *ret)
 {
     static struct order_item items[] = {
@@ -103,6 +152,9 @@ void message_sample(struct arena *a, const char *public_url, struct message *ret
         .currency = "USD"};
     (void)message_of_order_created(a, public_url, &order, ret); /* its sums fit */
     ret->reason = "This reason is a sample";
+    ret->until = "2026-01-31 12:00 UTC";
+    ret->address = "192.0.2.7";
+    ret->user_agent = "Mozilla/5.0 (a sample)";
     ret->refunded_total = money_of(7499, "USD");
 }
 

@@ -37,6 +37,7 @@ extern const struct table preferences_table;
 struct delivery {
     const char *id, *event_id, *template, *channel, *recipient, *user_id, *subject, *text, *html,
         *message_id, *correlation_id, *status, *last_error;
+    const char *sealed; /* the token in its links, as it stands in the texts; NULL: none */
     int64_t attempts, next_attempt_at, created_at, sent_at;
 };
 extern const struct table notification_table; /* what its recipient sees */
@@ -79,11 +80,13 @@ struct message_line {
 struct message {
     const char *name; /* of the recipient, when it is known */
     const char *order_id, *payment_id, *reason;
-    const char *url;             /* of what the message is about */
-    const char *preferences_url; /* where its kind is switched off */
-    struct list items;           /* struct message_line */
-    struct money amount;         /* the order's total, or of this step of the payment */
-    struct money refunded_total; /* when it is more than `amount` */
+    const char *url;                  /* of what the message is about */
+    const char *until;                /* how long the link is good: "2026-01-31 12:00 UTC" */
+    const char *address, *user_agent; /* where an account was used */
+    const char *preferences_url;      /* where its kind is switched off */
+    struct list items;                /* struct message_line */
+    struct money amount;              /* the order's total, or of this step of the payment */
+    struct money refunded_total;      /* when it is more than `amount` */
 };
 extern const struct table message_table;
 
@@ -97,6 +100,15 @@ void message_of_payment(
     struct arena *a, const char *public_url, const struct payment_event *p, struct message *ret);
 void message_of_user(
     struct arena *a, const char *public_url, const struct user_event *u, struct message *ret);
+/* `page` is auth's, to be opened with the token; the token stays sealed until the mail is sent. */
+void message_of_link(struct arena *a, const char *public_url, const char *page,
+    const struct user_link_event *l, struct message *ret);
+void message_of_session(struct arena *a, const char *public_url, const struct user_session_event *s,
+    struct message *ret);
+bool message_token_readable(const struct user_link_event *l); /* not masked */
+/* `text` with the token in place of each `sealed`. NULL: not sealed with this key for this user. */
+const char *message_unseal(
+    struct arena *a, struct span key, const char *user_id, const char *sealed, const char *text);
 /* An order of two lines, for previews. */
 void message_sample(struct arena *a, const char *public_url, struct message *ret);
 /* Renders the three texts into the arena; 0 or ERR_INVALID as template_render(). */
@@ -131,6 +143,7 @@ struct delivery_draft {
     const char *email; /* from the event; the contact's own address goes before it; NULL ok */
     const char *message_id;
     int64_t delay_s;
+    const char *sealed; /* NULL ok */
     const struct preview *texts;
 };
 /* One row for each channel that the user can be reached by; none for what is there already. */

@@ -15,6 +15,8 @@ static const struct field claim_fields[] = {
     FIELD_TEXT(struct delivery, subject, "subject"),
     FIELD_TEXT(struct delivery, text, "text"),
     FIELD_TEXT(struct delivery, html, "html"),
+    FIELD_TEXT(struct delivery, sealed, "sealed", .secret = true),
+    FIELD_UUID(struct delivery, user_id, "userId"),
     FIELD_TEXT(struct delivery, message_id, "messageId"),
     FIELD_TEXT(struct delivery, correlation_id, "correlationId"),
     FIELD_I64(struct delivery, attempts, "attempts"),
@@ -45,13 +47,13 @@ const struct pg_statement notification_statements[] = {
     [SQL_ADD] = {"delivery_add",
         "INSERT INTO deliveries (id, event_id, template, kind, channel, recipient, user_id, "
         "subject, body_text, body_html, message_id, correlation_id, status, last_error, "
-        "next_attempt_at) "
+        "next_attempt_at, sealed) "
         "SELECT d.id, $1, $2, $3, d.channel, coalesce(d.recipient, ''), u.user_id, $6, d.body, "
         "d.html, d.message_id, $10, "
         "CASE WHEN NOT d.wanted THEN 'suppressed' WHEN d.recipient IS NULL THEN 'failed' "
         "ELSE 'pending' END, "
         "CASE WHEN d.wanted AND d.recipient IS NULL THEN 'no address is known' END, "
-        "now() + make_interval(secs => $11::bigint) "
+        "now() + make_interval(secs => $11::bigint), $15 "
         "FROM (SELECT $4::uuid AS user_id) u LEFT JOIN contacts c ON c.user_id = u.user_id "
         "CROSS JOIN LATERAL (VALUES "
         "($12::uuid, 'email', coalesce(c.email, $5::text), $7::text, $8::text, $9::text, "
@@ -108,8 +110,8 @@ const struct pg_statement notification_statements[] = {
         "next_attempt_at = now() + make_interval(secs => $2::bigint / 1000000.0) WHERE id IN ("
         "SELECT id FROM deliveries WHERE status IN ('pending', 'sending') "
         "AND next_attempt_at <= now() ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED) "
-        "RETURNING id, template, channel, recipient, subject, body_text, body_html, message_id, "
-        "correlation_id, attempts, created_at",
+        "RETURNING id, template, channel, recipient, subject, body_text, body_html, sealed, "
+        "user_id, message_id, correlation_id, attempts, created_at",
         &claim_table},
     [SQL_SENT] = {"delivery_sent", "UPDATE deliveries SET status = 'sent', sent_at = now(), "
                                    "last_error = NULL WHERE id = $1 AND status <> 'sent'"},
@@ -139,7 +141,8 @@ int store_delivery_add(struct pg_tx *tx, const struct delivery_draft *d)
         PG_ARGS(PG_TEXT(d->event_id), PG_TEXT(d->template), PG_TEXT(d->kind), PG_TEXT(d->user_id),
             PG_TEXT(d->email), PG_TEXT(d->texts->subject), PG_TEXT(d->texts->text),
             PG_TEXT(d->texts->html), PG_TEXT(d->message_id), PG_TEXT(d->correlation_id),
-            PG_I64(d->delay_s), PG_TEXT(ids[0]), PG_TEXT(ids[1]), PG_TEXT(ids[2])));
+            PG_I64(d->delay_s), PG_TEXT(ids[0]), PG_TEXT(ids[1]), PG_TEXT(ids[2]),
+            PG_TEXT(d->sealed)));
 }
 
 int store_contact_told(struct pg_tx *tx, const struct user_event *u, int64_t at_us)

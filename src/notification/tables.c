@@ -111,6 +111,8 @@ const struct config_row notification_config[] = {
         .doc = "smtp://[user:password@]host:port; empty: mails are logged like SMS and push"},
     {"MAIL_FROM", CONFIG_TEXT, .fallback = "shop@souk.example",
         .doc = "bare address that mails come from"},
+    {"MAIL_TOKEN_KEY", CONFIG_TEXT, .fallback = NULL, .secret = true,
+        .doc = "opens the tokens of mailed links; the same as auth's"},
     {"NOTIFY_LOG_FILE", CONFIG_TEXT, .fallback = "",
         .doc = "where SMS and push go, one JSON object a line; empty: the service's own log"},
     {"WELCOME_DELAY_S", CONFIG_I64, .fallback = "0", .max = 604800,

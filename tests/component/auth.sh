@@ -48,7 +48,7 @@ account bob seller
 says 'a seller has both roles' 201 '.user.roles == ["user", "seller"]'
 bob=$ID bob_access=$ACCESS
 is 'the registration is in the outbox once' "$(sql auth "SELECT count(*) FROM outbox WHERE type = 'user.registered' AND aggregate_id = '$anna'")" 1
-published() { [ "$(sql auth "SELECT count(*) FROM outbox WHERE aggregate_id = '$anna' AND published_at IS NOT NULL")" = 1 ]; }
+published() { [ "$(sql auth "SELECT count(*) FROM outbox WHERE aggregate_id = '$anna' AND type = 'user.registered' AND published_at IS NOT NULL")" = 1 ]; }
 check 'and the broker has confirmed it' until_true 10 published
 
 # ---- login ----

@@ -28,6 +28,7 @@ services_built() {
 }
 
 # Each service has one secret of its own, which it shows auth to get service tokens. auth sees all.
+# Auth and notification share one more, for the tokens of mailed links.
 service_keys() {
     local svc
     mkdir -p "$STATE/service-keys" "$STATE/keys"
@@ -35,6 +36,7 @@ service_keys() {
     for svc in "${SERVICES[@]}"; do
         [ -s "$STATE/service-keys/$svc.key" ] || install -m 400 <(secret "api-$svc") "$STATE/service-keys/$svc.key"
     done
+    [ -s "$STATE/mail-token.key" ] || install -m 400 <(secret mail-token) "$STATE/mail-token.key"
 }
 
 # service_environment SVC: exports the whole contract between launcher and service.
@@ -55,11 +57,14 @@ service_environment() {
     export AUTH_SERVICE_API_KEY_FILE=$STATE/service-keys/$svc.key
     export SOUK_ENV=${SOUK_ENV:-development} LOG_LEVEL=${LOG_LEVEL:-info}
     case $svc in
-    auth) export SERVICE_KEYS_DIR=$STATE/service-keys SIGNING_KEY_DIR=$STATE/keys ;;
+    auth)
+        export SERVICE_KEYS_DIR=$STATE/service-keys SIGNING_KEY_DIR=$STATE/keys
+        export MAIL_TOKEN_KEY_FILE=$STATE/mail-token.key PASSWORD_LIST_FILE=${PASSWORD_LIST_FILE:-}
+        ;;
     payment) export PROVIDER=${PROVIDER:-sandbox} ;;
     notification)
         SMTP_URL=$(smtp_url)
-        export SMTP_URL MAIL_FROM=${MAIL_FROM:-shop@souk.example}
+        export MAIL_TOKEN_KEY_FILE=$STATE/mail-token.key SMTP_URL MAIL_FROM=${MAIL_FROM:-shop@souk.example}
         ;;
     esac
 }

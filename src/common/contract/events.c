@@ -10,6 +10,33 @@ static const struct field user_event_fields[] = {
 static const struct table user_event_table =
     TABLE("UserEvent", struct user_event, user_event_fields);
 
+/* The member's name is the one thing in which the two differ. */
+#define USER_LINK_FIELDS(token_name)                                                               \
+    FIELD_UUID(struct user_link_event, user_id, "userId", .required = true),                       \
+        FIELD_TEXT(struct user_link_event, email, "email", .required = true, .max = 254),          \
+        FIELD_TEXT(struct user_link_event, token, token_name, .required = true, .max = 512,        \
+            .secret = true, .doc = "sealed for the notification service"),                         \
+        FIELD_TIME(struct user_link_event, expires_at, "expiresAt", .required = true)
+
+static const struct field user_verification_fields[] = {USER_LINK_FIELDS("verificationToken")};
+static const struct table user_verification_table =
+    TABLE("UserVerification", struct user_link_event, user_verification_fields);
+
+static const struct field user_reset_fields[] = {USER_LINK_FIELDS("resetToken")};
+static const struct table user_reset_table =
+    TABLE("UserPasswordReset", struct user_link_event, user_reset_fields);
+
+static const struct field user_session_fields[] = {
+    FIELD_UUID(struct user_session_event, user_id, "userId", .required = true),
+    FIELD_TEXT(struct user_session_event, email, "email", .required = true, .max = 254),
+    FIELD_TEXT(struct user_session_event, name, "name", .max = 200),
+    FIELD_UUID(struct user_session_event, session_id, "sessionId"),
+    FIELD_TEXT(struct user_session_event, address, "address", .max = 64),
+    FIELD_TEXT(struct user_session_event, user_agent, "userAgent", .max = 200),
+};
+static const struct table user_session_table =
+    TABLE("UserSession", struct user_session_event, user_session_fields);
+
 static const struct field order_item_fields[] = {
     FIELD_TEXT(struct order_item, sku, "sku", .required = true, .pattern = "sku"),
     FIELD_TEXT(struct order_item, name, "name", .required = true, .max = 200),

@@ -11,6 +11,16 @@ struct user_event { /* user.registered, user.updated, user.deactivated */
     const char *user_id, *email, *name;
 };
 
+struct user_link_event { /* user.email.verification.requested, user.password.reset.requested */
+    const char *user_id, *email;
+    const char *token; /* sealed for notification (crypto_seal, context: user_id) */
+    int64_t expires_at;
+};
+struct user_session_event { /* user.session.*, user.password.changed */
+    const char *user_id, *email, *name;
+    const char *session_id, *address, *user_agent; /* where it was seen; NULL: not known */
+};
+
 struct order_item {
     const char *sku, *name, *seller_id;
     int64_t quantity;
