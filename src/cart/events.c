@@ -6,13 +6,13 @@
 static int on_user_registered(struct pg_tx *tx, const struct event *e)
 {
     const struct user_event *user = e->payload;
-    return store_cart_ensure(tx, (struct cart_owner){.user_id = user->user_id});
+    return store_cart_told(tx, user->user_id);
 }
 
 static int on_user_deactivated(struct pg_tx *tx, const struct event *e)
 {
     const struct user_event *user = e->payload;
-    return store_cart_forget(tx, user->user_id);
+    return store_cart_forget(tx, user->user_id, e->timestamp_us);
 }
 
 static int on_order_completed(struct pg_tx *tx, const struct event *e)

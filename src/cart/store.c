@@ -18,11 +18,13 @@
 
 enum {
     SQL_CART_ENSURE,
+    SQL_CART_TOLD,
     SQL_CART_LOCK,
     SQL_CART_FIND,
     SQL_CART_TOUCH,
     SQL_CART_DELETE,
     SQL_CART_FORGET,
+    SQL_ACCOUNT_CLOSE,
     SQL_CART_ORDERED,
     SQL_ITEM_PUT,
     SQL_ITEM_DELETE,
@@ -43,6 +45,10 @@ enum {
 const struct pg_statement cart_statements[] = {
     [SQL_CART_ENSURE] = {"cart_ensure",
         "INSERT INTO carts (id, user_id, token_hash) VALUES ($3, $1, $2) ON CONFLICT DO NOTHING"},
+    /* What an event tells may come after the account's end. */
+    [SQL_CART_TOLD] = {"cart_told",
+        "INSERT INTO carts (id, user_id) SELECT $2, $1 WHERE NOT EXISTS (SELECT 1 FROM "
+        "closed_accounts a WHERE a.user_id = $1) ON CONFLICT DO NOTHING"},
     /* Apart from the reading: what waits for a lock sees the lines as they were before the wait. */
     [SQL_CART_LOCK] = {"cart_lock", "SELECT FROM carts c WHERE " OWNED " FOR UPDATE"},
     [SQL_CART_FIND] = {"cart_find", "SELECT " CART_COLUMNS "FROM carts c WHERE " OWNED,
@@ -51,6 +57,8 @@ const struct pg_statement cart_statements[] = {
         "UPDATE carts SET version = version + 1, updated_at = now() WHERE id = $1"},
     [SQL_CART_DELETE] = {"cart_delete", "DELETE FROM carts WHERE id = $1"},
     [SQL_CART_FORGET] = {"cart_forget", "DELETE FROM carts WHERE user_id = $1"},
+    [SQL_ACCOUNT_CLOSE] = {"account_close", "INSERT INTO closed_accounts (user_id, closed_at) "
+                                            "VALUES ($1, $2) ON CONFLICT DO NOTHING"},
     [SQL_CART_ORDERED] = {"cart_ordered",
         "UPDATE carts SET last_order_at = greatest(last_order_at, $2) WHERE user_id = $1"},
     [SQL_ITEM_PUT] = {"cart_item_put",
@@ -134,7 +142,7 @@ static const char *fresh_id(void)
     return id;
 }
 
-int store_cart_ensure(struct pg_tx *tx, struct cart_owner owner)
+static int store_cart_ensure(struct pg_tx *tx, struct cart_owner owner)
 {
     return pg_queue(
         tx, &cart_statements[SQL_CART_ENSURE], PG_ARGS(OWNER_ARGS(owner), PG_TEXT(fresh_id())));
@@ -181,13 +189,22 @@ int store_cart_delete(struct pg_tx *tx, const char *cart_id)
     return pg_queue(tx, &cart_statements[SQL_CART_DELETE], PG_ARGS(PG_TEXT(cart_id)));
 }
 
-int store_cart_forget(struct pg_tx *tx, const char *user_id)
+int store_cart_told(struct pg_tx *tx, const char *user_id)
 {
+    return pg_queue(
+        tx, &cart_statements[SQL_CART_TOLD], PG_ARGS(PG_TEXT(user_id), PG_TEXT(fresh_id())));
+}
+
+int store_cart_forget(struct pg_tx *tx, const char *user_id, int64_t at_us)
+{
+    TRY(pg_queue(
+        tx, &cart_statements[SQL_ACCOUNT_CLOSE], PG_ARGS(PG_TEXT(user_id), PG_TIME(at_us))));
     return pg_queue(tx, &cart_statements[SQL_CART_FORGET], PG_ARGS(PG_TEXT(user_id)));
 }
 
 int store_cart_ordered(struct pg_tx *tx, const char *user_id, int64_t at_us)
 {
+    TRY(store_cart_told(tx, user_id));
     return pg_queue(
         tx, &cart_statements[SQL_CART_ORDERED], PG_ARGS(PG_TEXT(user_id), PG_TIME(at_us)));
 }

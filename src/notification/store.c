@@ -65,10 +65,13 @@ const struct pg_statement notification_statements[] = {
         "WHERE d.channel = 'email' OR d.wanted ON CONFLICT DO NOTHING"},
     /* Of two events the later one is right, whichever comes first. */
     [SQL_CONTACT_TOLD] = {"contact_told",
-        "INSERT INTO contacts AS c (user_id, email, name, told_at) VALUES ($1, $2, $3, $4) "
-        "ON CONFLICT (user_id) DO UPDATE SET email = excluded.email, "
-        "name = coalesce(excluded.name, c.name), told_at = excluded.told_at "
-        "WHERE c.told_at <= excluded.told_at"},
+        "INSERT INTO contacts AS c (user_id, email, name, told_at, named_at) VALUES ($1, $2, "
+        "$3::text, $4::timestamptz, CASE WHEN $3::text IS NULL THEN '-infinity' ELSE "
+        "$4::timestamptz END) ON CONFLICT (user_id) DO UPDATE SET "
+        "email = CASE WHEN c.told_at <= excluded.told_at THEN excluded.email ELSE c.email END, "
+        "told_at = greatest(c.told_at, excluded.told_at), "
+        "name = CASE WHEN c.named_at <= excluded.named_at THEN coalesce(excluded.name, c.name) "
+        "ELSE c.name END, named_at = greatest(c.named_at, excluded.named_at)"},
     [SQL_CONTACT_OFF] = {"contact_off", "INSERT INTO contacts (user_id, active) VALUES ($1, false) "
                                         "ON CONFLICT (user_id) DO UPDATE SET active = false"},
     [SQL_SUPPRESS] = {"deliveries_suppress",
