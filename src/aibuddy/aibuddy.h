@@ -32,6 +32,11 @@ struct preferences {
 };
 extern const struct table preferences_table;
 
+/* An unfinished replay from the beginning: what was learned is incomplete. */
+struct rebuild {
+    int64_t started_us, sent;
+};
+
 /* ---- rules.c ---- */
 
 /* A sentence for people: "bought together with X in 14 orders", "in 9 orders of the last 7 days".
@@ -47,7 +52,7 @@ extern const size_t aibuddy_statements_count;
 /* Only one batch learns at a time, in whatever process. */
 int store_one_batch(struct pg_tx *tx);
 int store_order_created(struct pg_tx *tx, const struct order_created *o, int64_t at_us);
-int store_order_cancelled(struct pg_tx *tx, const char *order_id);
+int store_order_cancelled(struct pg_tx *tx, const char *order_id, int64_t at_us);
 int store_item_told(struct pg_tx *tx, const struct product_updated *p, int64_t at_us);
 int store_profile_add(struct pg_tx *tx, const char *user_id);
 int store_user_forget(struct pg_tx *tx, const char *user_id);
@@ -57,6 +62,8 @@ int store_related(const char *sku, int64_t limit, struct list *ret_rows) PARKS;
 int store_trending(int64_t limit, struct list *ret_rows) PARKS;
 int store_opted_out(const char *user_id, bool *ret_opted_out) PARKS;
 int store_opt_out(const char *user_id, bool opt_out) PARKS;
+/* NULL: none is under way. */
+int store_rebuilding(struct rebuild **ret_rebuild) PARKS;
 
 /* ---- events.c ---- */
 
@@ -65,6 +72,8 @@ extern const size_t aibuddy_consumers_count;
 int aibuddy_before_batch(struct pg_tx *tx, const struct event *const *events, size_t count);
 
 /* ---- routes.c, handlers.c ---- */
+
+const char *aibuddy_notice(void) PARKS;
 
 extern const struct route aibuddy_routes[];
 extern const size_t aibuddy_routes_count;

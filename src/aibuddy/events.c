@@ -1,5 +1,6 @@
-/* What aibuddy hears. Every handler gives the same counts whatever the order and the number of
- * deliveries. */
+/* What aibuddy hears. What is known in the end is a function of the set of events alone: every
+ * handler gives the same whatever their order, and given twice (even past the inbox) changes
+ * nothing. A rebuild from the audit stream depends on that (forget_since() in the migrations). */
 
 #include "aibuddy/aibuddy.h"
 
@@ -18,7 +19,7 @@ static int on_order_created(struct pg_tx *tx, const struct event *e)
 static int on_order_cancelled(struct pg_tx *tx, const struct event *e)
 {
     const struct order_event *order = e->payload;
-    return store_order_cancelled(tx, order->order_id);
+    return store_order_cancelled(tx, order->order_id, e->timestamp_us);
 }
 
 static int on_product_updated(struct pg_tx *tx, const struct event *e)

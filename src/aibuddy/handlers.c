@@ -61,3 +61,17 @@ int put_preferences(struct request *req)
     TRY(store_opt_out(req->caller.user_id, body->opt_out));
     return reply(req, 200, &preferences_table, body);
 }
+
+/* Not to be had is no news: /readyz tells of the database by itself. */
+const char *aibuddy_notice(void)
+{
+    char since[CLOCK_TEXT_SIZE];
+    struct rebuild *rebuild;
+    if (store_rebuilding(&rebuild) != 0 || !rebuild)
+        return NULL;
+    clock_format(rebuild->started_us, since);
+    return arena_printf(fiber_arena(),
+        "a rebuild from the audit stream began at %s and is not done (%lld events so far): "
+        "soukctl replay --to ai-events-queue --rebuild goes on with it",
+        since, (long long)rebuild->sent);
+}

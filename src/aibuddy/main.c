@@ -12,6 +12,7 @@ int main(int argc, char **argv)
         .before_batch = aibuddy_before_batch,
         SERVICE_TABLE(statements, aibuddy_statements),
         SERVICE_TABLE(migrations, aibuddy_migrations),
+        .notice = aibuddy_notice,
     };
     return service_main(&service, argc, argv);
 }

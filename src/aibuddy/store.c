@@ -14,6 +14,13 @@ static const struct field opt_out_row_fields[] = {
 static const struct table opt_out_row_table =
     TABLE("OptOutRow", struct preferences, opt_out_row_fields);
 
+static const struct field rebuild_row_fields[] = {
+    FIELD_TIME(struct rebuild, started_us, "startedAt"),
+    FIELD_I64(struct rebuild, sent, "sent"),
+};
+static const struct table rebuild_row_table =
+    TABLE("RebuildRow", struct rebuild, rebuild_row_fields);
+
 enum {
     SQL_ONE_BATCH,
     SQL_ORDER_ADD,
@@ -32,20 +39,24 @@ enum {
     SQL_TRENDING,
     SQL_OPTED_OUT,
     SQL_OPT_OUT,
+    SQL_REBUILDING,
 };
 
 const struct pg_statement aibuddy_statements[] = {
     [SQL_ONE_BATCH] = {"one_batch", "SELECT pg_advisory_xact_lock(hashtext('aibuddy learns'))"},
     /* Four small steps, queued together: know the order, count it unless it is counted or
-     * cancelled, mark it. A cancellation that came first has left a cancelled row without lines. */
+     * cancelled, mark it. A cancellation that came first has left a cancelled row without lines,
+     * which they fill. */
     [SQL_ORDER_ADD] = {"order_add",
-        "INSERT INTO known_orders (order_id, user_id, day, skus, quantities, "
+        "INSERT INTO known_orders AS k (order_id, user_id, day, told_at, skus, quantities, "
         "counted) "
         "SELECT $1, (SELECT $2::uuid WHERE NOT EXISTS (SELECT 1 FROM profiles p WHERE p.user_id = "
-        "$2 AND p.forgotten)), ($4::timestamptz AT TIME ZONE 'UTC')::date, array_agg(sku), "
+        "$2 AND p.forgotten)), ($4::timestamptz AT TIME ZONE 'UTC')::date, $4, array_agg(sku), "
         "array_agg(quantity), false FROM (SELECT i->>'sku' AS sku, "
         "sum((i->>'quantity')::bigint)::bigint AS quantity FROM jsonb_array_elements($3::jsonb) i "
-        "GROUP BY 1 ORDER BY 1) lines ON CONFLICT DO NOTHING"},
+        "GROUP BY 1 ORDER BY 1) lines ON CONFLICT (order_id) DO UPDATE SET user_id = "
+        "excluded.user_id, day = excluded.day, told_at = excluded.told_at, skus = excluded.skus, "
+        "quantities = excluded.quantities WHERE k.told_at IS NULL"},
     [SQL_ORDER_COUNT] = {"order_count", "SELECT count_order(order_id) FROM known_orders WHERE "
                                         "order_id = $1 AND NOT counted AND NOT cancelled"},
     [SQL_ORDER_COUNTED] = {"order_counted", "UPDATE known_orders SET counted = NOT cancelled WHERE "
@@ -53,15 +64,21 @@ const struct pg_statement aibuddy_statements[] = {
     [SQL_ORDER_UNCOUNT] = {"order_uncount",
         "SELECT uncount_order(order_id) FROM known_orders WHERE order_id = $1 AND counted"},
     [SQL_ORDER_CANCEL] = {"order_cancel",
-        "INSERT INTO known_orders AS k (order_id, counted, cancelled) VALUES ($1, false, true) "
-        "ON CONFLICT (order_id) DO UPDATE SET cancelled = true"},
+        "INSERT INTO known_orders AS k (order_id, counted, cancelled, cancelled_at) VALUES ($1, "
+        "false, true, $2) ON CONFLICT (order_id) DO UPDATE SET cancelled = true, cancelled_at = "
+        "least(k.cancelled_at, $2)"},
+    /* What is newest by its own time wins, whenever it is told; of the same moment the greater. */
     [SQL_ORDER_ITEMS] = {"order_items_told",
-        "INSERT INTO items AS t (sku, name, told_at) SELECT DISTINCT ON (1) i->>'sku', i->>'name', "
-        "to_timestamp(0) FROM jsonb_array_elements($1::jsonb) i ORDER BY 1 ON CONFLICT DO NOTHING"},
+        "INSERT INTO items AS t (sku, name, told_at, named_at) SELECT DISTINCT ON (1) i->>'sku', "
+        "i->>'name', to_timestamp(0), $2::timestamptz FROM jsonb_array_elements($1::jsonb) i "
+        "ORDER BY 1, 2 DESC ON CONFLICT (sku) DO UPDATE SET name = excluded.name, named_at = "
+        "excluded.named_at WHERE t.told_at = to_timestamp(0) AND (t.named_at, t.name) < "
+        "(excluded.named_at, excluded.name)"},
     [SQL_ITEM_TOLD] = {"item_told",
         "INSERT INTO items AS t (sku, name, category, active, told_at) VALUES ($1, $2, $3, $4, $5) "
-        "ON CONFLICT (sku) DO UPDATE SET name = $2, category = $3, active = $4, told_at = $5 "
-        "WHERE t.told_at <= $5"},
+        "ON CONFLICT (sku) DO UPDATE SET name = $2, category = $3, active = $4, told_at = $5, "
+        "named_at = to_timestamp(0) WHERE (t.told_at, t.name, coalesce(t.category, ''), t.active) "
+        "< ($5, $2, coalesce($3, ''), $4)"},
     [SQL_PROFILE_ADD] = {"profile_add",
         "INSERT INTO profiles (user_id) VALUES ($1) ON CONFLICT DO NOTHING"},
     [SQL_FORGET_ITEMS] = {"forget_items", "DELETE FROM user_items WHERE user_id = $1"},
@@ -104,6 +121,9 @@ const struct pg_statement aibuddy_statements[] = {
         &opt_out_row_table},
     [SQL_OPT_OUT] = {"opt_out", "INSERT INTO profiles (user_id, opted_out) VALUES ($1, $2) "
                                 "ON CONFLICT (user_id) DO UPDATE SET opted_out = $2"},
+    [SQL_REBUILDING] = {"rebuilding",
+        "SELECT started_at, sent FROM replays WHERE rebuild AND ended_at IS NULL",
+        &rebuild_row_table},
 };
 const size_t aibuddy_statements_count = ARRAY_SIZE(aibuddy_statements);
 
@@ -120,16 +140,18 @@ int store_one_batch(struct pg_tx *tx)
 int store_order_created(struct pg_tx *tx, const struct order_created *o, int64_t at_us)
 {
     const char *items = items_json(o->items);
-    TRY(pg_queue(tx, &aibuddy_statements[SQL_ORDER_ITEMS], PG_ARGS(PG_TEXT(items))));
+    TRY(pg_queue(
+        tx, &aibuddy_statements[SQL_ORDER_ITEMS], PG_ARGS(PG_TEXT(items), PG_TIME(at_us))));
     TRY(pg_queue(tx, &aibuddy_statements[SQL_ORDER_ADD],
         PG_ARGS(PG_TEXT(o->order_id), PG_TEXT(o->user_id), PG_TEXT(items), PG_TIME(at_us))));
     TRY(pg_queue(tx, &aibuddy_statements[SQL_ORDER_COUNT], PG_ARGS(PG_TEXT(o->order_id))));
     return pg_queue(tx, &aibuddy_statements[SQL_ORDER_COUNTED], PG_ARGS(PG_TEXT(o->order_id)));
 }
 
-int store_order_cancelled(struct pg_tx *tx, const char *order_id)
+int store_order_cancelled(struct pg_tx *tx, const char *order_id, int64_t at_us)
 {
-    TRY(pg_queue(tx, &aibuddy_statements[SQL_ORDER_CANCEL], PG_ARGS(PG_TEXT(order_id))));
+    TRY(pg_queue(
+        tx, &aibuddy_statements[SQL_ORDER_CANCEL], PG_ARGS(PG_TEXT(order_id), PG_TIME(at_us))));
     TRY(pg_queue(tx, &aibuddy_statements[SQL_ORDER_UNCOUNT], PG_ARGS(PG_TEXT(order_id))));
     return pg_queue(tx, &aibuddy_statements[SQL_ORDER_COUNTED], PG_ARGS(PG_TEXT(order_id)));
 }
@@ -192,4 +214,12 @@ int store_opt_out(const char *user_id, bool opt_out)
 {
     return pg_query(app()->pg, &aibuddy_statements[SQL_OPT_OUT],
         PG_ARGS(PG_TEXT(user_id), PG_BOOL(opt_out)), NULL);
+}
+
+int store_rebuilding(struct rebuild **ret_rebuild)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &aibuddy_statements[SQL_REBUILDING], PG_NO_ARGS, &result));
+    *ret_rebuild = result.rows.len ? PG_ROW(result, struct rebuild, 0) : NULL;
+    return 0;
 }

@@ -11,7 +11,7 @@
 
 #define READY_TIME_US (500 * USEC_PER_MS)
 #define OUTBOX_LATE_S 30
-#define CHECKS        4
+#define CHECKS        5
 
 struct verbose_params {
     const char *verbose;
@@ -81,6 +81,13 @@ static struct check check_outbox(void)
     return c;
 }
 
+static struct check check_data(void)
+{
+    const struct service *s = app()->service;
+    const char *notice = s->notice ? s->notice() : NULL;
+    return (struct check){.name = "data", .ok = !notice, .detail = notice ? notice : ""};
+}
+
 static int get_livez(struct request *req)
 {
     return reply_text(req, 200, "text/plain", SPAN("ok\n"));
@@ -93,6 +100,7 @@ static bool check_parts(struct check checks[static CHECKS])
     checks[1] = check_broker();
     checks[2] = check_outbox();
     checks[3] = check_redis();
+    checks[4] = check_data();
     for (size_t i = 0; i < CHECKS; i++)
         ready = ready && (checks[i].ok || !checks[i].required);
     return ready;

@@ -37,6 +37,9 @@ struct service {
     /* Counts this service's unfinished work for the alarms: rows of work, how many, age of the
      * oldest in seconds (backlog_table). Runs every 5 s, so an index has to bear it. NULL ok. */
     const struct pg_statement *backlog;
+    /* What people should know before they trust the answers, for /readyz?verbose; NULL: nothing. It
+     * does not make the service unready. Parks. NULL ok. */
+    const char *(*notice)(void);
     const char *const
         *peers; /* NULL-terminated names of the services it calls beside auth; NULL: none */
     /* After pools and peers exist, before listening; spawns the service's own fibers. NULL ok. */
