@@ -87,8 +87,8 @@ static int take_option(struct args *args, char **argv, int argc, int *at)
     }
     size_t place = option_place(args->command, name);
     if (place == SIZE_MAX)
-        return ctl_fail(CTL_USAGE, "%s %s has no option --%.*s (see --help)", args->command->group,
-            args->command->name, SPAN_ARG(name));
+        return ctl_fail(CTL_USAGE, "%s%s%s has no option --%.*s (see --help)", args->command->group,
+            COMMAND_NAME(args->command), SPAN_ARG(name));
     if (args->command->options[place].kind == OPTION_FLAG) {
         if (equals)
             return ctl_fail(CTL_USAGE, "--%.*s takes no value", SPAN_ARG(name));
@@ -125,7 +125,8 @@ int args_parse(const struct command *c, int argc, char **argv, struct args *ret_
             return r;
     }
     if (!args.help && args.positions_count < positions_wanted(c))
-        return ctl_fail(CTL_USAGE, "%s %s needs %s (see --help)", c->group, c->name, c->positions);
+        return ctl_fail(
+            CTL_USAGE, "%s%s%s needs %s (see --help)", c->group, COMMAND_NAME(c), c->positions);
     *ret_args = args;
     return 0;
 }

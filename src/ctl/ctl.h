@@ -34,7 +34,7 @@ struct ctl;
 typedef int (*command_fn)(struct ctl *ctl, const struct args *args);
 
 struct command {
-    const char *group, *name; /* "dlq", "list" */
+    const char *group, *name; /* "dlq", "list"; name NULL: the group is the command */
     const char *positions;    /* "ID"; NULL: none. Each is required, parted by a blank. */
     const char *doc;
     const char *examples; /* one a line */
@@ -42,6 +42,9 @@ struct command {
     size_t options_count;
     command_fn run;
 };
+
+/* What comes after the group, for "%s%s". */
+#define COMMAND_NAME(c) (c)->name ? " " : "", (c)->name ? (c)->name : ""
 
 struct args {
     const struct command *command;
@@ -72,6 +75,7 @@ bool since_parse(const char *text, int64_t *ret_wall_us);
 #define SINCE_USAGE "--since %s: must be an age like 2h, or a time like 2026-01-31T08:00:00Z"
 
 const struct command *const *ctl_commands(void); /* NULL-terminated */
+/* NULL: there is none. A command that is a group alone is found whatever comes after it. */
 const struct command *command_find(const char *group, const char *name);
 void command_help(const struct command *c, FILE *to);
 void ctl_help(FILE *to);
@@ -84,4 +88,4 @@ const char *ctl_operator(void);
 
 extern const struct command dlq_list_command, dlq_show_command, dlq_redrive_command,
     dlq_edit_command, dlq_drop_command, events_proof_command, events_tail_command,
-    topology_check_command, topology_apply_command, outbox_status_command;
+    topology_check_command, topology_apply_command, outbox_status_command, replay_command;

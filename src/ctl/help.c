@@ -3,7 +3,7 @@
 static const struct command *const commands[] = {&dlq_list_command, &dlq_show_command,
     &dlq_redrive_command, &dlq_edit_command, &dlq_drop_command, &events_proof_command,
     &events_tail_command, &topology_check_command, &topology_apply_command, &outbox_status_command,
-    NULL};
+    &replay_command, NULL};
 
 const struct command *const *ctl_commands(void)
 {
@@ -13,9 +13,18 @@ const struct command *const *ctl_commands(void)
 const struct command *command_find(const char *group, const char *name)
 {
     for (size_t i = 0; commands[i]; i++)
-        if (strcmp(commands[i]->group, group) == 0 && strcmp(commands[i]->name, name) == 0)
+        if (strcmp(commands[i]->group, group) == 0 &&
+            (!commands[i]->name || (name && strcmp(commands[i]->name, name) == 0)))
             return commands[i];
     return NULL;
+}
+
+/* "dlq show ID" */
+static const char *command_text(const struct command *c, char *text, size_t size)
+{
+    snprintf(text, size, "%s%s%s%s%s", c->group, COMMAND_NAME(c), c->positions ? " " : "",
+        c->positions ? c->positions : "");
+    return text;
 }
 
 static void print_option(FILE *to, const struct option_row *o)
@@ -33,8 +42,9 @@ static const struct option_row common_options[] = {
 
 void command_help(const struct command *c, FILE *to)
 {
-    fprintf(to, "Usage: soukctl %s %s%s%s [options]\n\n%s\n\nOptions\n", c->group, c->name,
-        c->positions ? " " : "", c->positions ? c->positions : "", c->doc);
+    char text[64];
+    fprintf(to, "Usage: soukctl %s [options]\n\n%s\n\nOptions\n",
+        command_text(c, text, sizeof(text)), c->doc);
     for (size_t i = 0; i < c->options_count; i++)
         print_option(to, &c->options[i]);
     for (size_t i = 0; i < ARRAY_SIZE(common_options); i++)
@@ -53,9 +63,8 @@ void ctl_help(FILE *to)
     for (size_t i = 0; commands[i]; i++) {
         const struct command *c = commands[i];
         char head[64];
-        snprintf(head, sizeof(head), "%s %s%s%s", c->group, c->name, c->positions ? " " : "",
-            c->positions ? c->positions : "");
-        fprintf(to, "  %-18s %.*s\n", head, (int)strcspn(c->doc, "\n"), c->doc);
+        fprintf(to, "  %-18s %.*s\n", command_text(c, head, sizeof(head)),
+            (int)strcspn(c->doc, "\n"), c->doc);
     }
     fputs("\nEach command explains itself with --help, with examples. --json is for machines.\n\n"
           "Exit status\n"
@@ -72,6 +81,8 @@ void ctl_help(FILE *to)
           "  <SERVICE>_AMQP_URL            the password of a user that topology apply makes\n"
           "  <SERVICE>_AUDIT_DATABASE_URL  or <SERVICE>_DATABASE_URL: for outbox status, events\n"
           "                                proof, and to see what became of a redrive\n"
+          "  AIBUDDY_DATABASE_URL          as the service itself: replay keeps there how far it "
+          "came\n"
           "  SOUK_CTL_AUDIT                the audit log (.souk/log/soukctl-audit.log)\n"
           "  EDITOR                        for dlq edit\n",
         to);
@@ -86,7 +97,7 @@ static void complete_options(const struct command *c, FILE *to)
 
 void ctl_complete(int argc, char **argv, FILE *to)
 {
-    const struct command *c = argc >= 2 ? command_find(argv[0], argv[1]) : NULL;
+    const struct command *c = argc >= 1 ? command_find(argv[0], argc >= 2 ? argv[1] : NULL) : NULL;
     if (c) {
         complete_options(c, to);
         return;

@@ -63,15 +63,16 @@ int main(int argc, char **argv)
         ctl.amqp_url = argv[at + 1];
         at += 2;
     }
-    if (at + 1 >= argc) {
+    const char *group = at < argc ? argv[at] : NULL, *name = at + 1 < argc ? argv[at + 1] : NULL;
+    const struct command *c = group ? command_find(group, name) : NULL;
+    if (!c && !name) {
         ctl_help(stderr);
         return CTL_USAGE;
     }
-    const struct command *c = command_find(argv[at], argv[at + 1]);
     if (!c)
-        return ctl_fail(
-            CTL_USAGE, "there is no command %s %s (see --help)", argv[at], argv[at + 1]);
-    int r = args_parse(c, argc - at - 2, argv + at + 2, &args);
+        return ctl_fail(CTL_USAGE, "there is no command %s %s (see --help)", group, name);
+    at += c->name ? 2 : 1;
+    int r = args_parse(c, argc - at, argv + at, &args);
     if (r != 0)
         return r;
     if (args.help)

@@ -1,17 +1,17 @@
 #include "ctl/queues.h"
 
-#define QUEUE(service, queue)                                                                      \
+#define QUEUE(service, queue, no_replay)                                                           \
     {                                                                                              \
-        service, queue, queue ".dlq"                                                               \
+        service, queue, queue ".dlq", no_replay                                                    \
     }
 
 const struct queue_row queue_rows[QUEUES_COUNT] = {
-    QUEUE("order", "order-queue"),
-    QUEUE("payment", "payment-settlement-queue"),
-    QUEUE("seller", "seller-updates-queue"),
-    QUEUE("cart", "cart-queue"),
-    QUEUE("notification", "notification-queue"),
-    QUEUE("aibuddy", "ai-events-queue"),
+    QUEUE("order", "order-queue", "an order's state also has what people did to it"),
+    QUEUE("payment", "payment-settlement-queue", "what its inbox has forgotten it would charge"),
+    QUEUE("seller", "seller-updates-queue", "what its inbox has forgotten would take stock again"),
+    QUEUE("cart", "cart-queue", "a cart's state is what people put into it"),
+    QUEUE("notification", "notification-queue", "what its inbox has forgotten it would mail again"),
+    QUEUE("aibuddy", "ai-events-queue", NULL),
 };
 const size_t queue_rows_count = ARRAY_SIZE(queue_rows);
 

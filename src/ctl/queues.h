@@ -6,6 +6,10 @@
 
 struct queue_row {
     const char *service, *queue, *dead_letters;
+    /* Why events of the past may not be sent to it once more from the audit stream; NULL: they may,
+     * because its consumer's state is a function of the set of events, and it keeps the table
+     * `replays`. The inbox alone is no reason: it forgets after 30 days. */
+    const char *no_replay;
 };
 #define QUEUES_COUNT 6
 extern const struct queue_row queue_rows[QUEUES_COUNT];

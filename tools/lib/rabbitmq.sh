@@ -156,3 +156,12 @@ rabbitmq_empty() {
         management DELETE "/api/queues/%2f/$queue/contents" -f
     done
 }
+
+# Makes the streams anew: they can't be emptied, and a replay of their past into emptied databases would bring back what has gone.
+rabbitmq_streams_anew() {
+    local stream
+    for stream in $(jq -r '.queues[] | select(.arguments["x-queue-type"] == "stream") | .name' "$DEFINITIONS"); do
+        management DELETE "/api/queues/%2f/$stream" -f
+    done
+    rabbitmq_import >/dev/null
+}

@@ -178,7 +178,7 @@ suite_empty() {
         jobs+=($!)
     done
     (redis_empty) & jobs+=($!)
-    (rabbitmq_empty) & jobs+=($!)
+    (rabbitmq_empty && rabbitmq_streams_anew) & jobs+=($!)
     (mail_empty) & jobs+=($!)
     for svc in "${jobs[@]}"; do wait "$svc" || die "the servers could not be emptied"; done
     rm -f "$STATE/demo-loaded"
