@@ -210,14 +210,66 @@ const char *password_problem(const char *password, const char *email);
 int password_list_load(void); /* once, at the start */
 bool password_listed(struct arena *a, const char *password);
 
+/* ---- key_folder.c: blocks ---- */
+
+#define KEYS_LIMIT TOKEN_KEYS_LIMIT
+#define KID_SIZE   64
+
+enum key_state { KEY_RETIRED, KEY_CURRENT, KEY_NEXT };
+struct key_entry {
+    char kid[KID_SIZE];
+    enum key_state state;
+    int64_t since_s; /* Unix time */
+};
+struct key_list {
+    size_t count;
+    struct key_entry at[KEYS_LIMIT];
+};
+const char *key_state_name(enum key_state state);
+const struct key_entry *key_list_find(const struct key_list *l, enum key_state state);
+
+struct key_ring {
+    size_t count, current; /* keys[current] signs */
+    struct signing_key {
+        struct key_entry entry;
+        char *private_pem, *public_pem;
+    } keys[KEYS_LIMIT];
+    char refresh_secret[2 * CRYPTO_TOKEN_SIZE];
+    unsigned users; /* signing.c */
+};
+void key_ring_free(struct key_ring *ring); /* NULL ok */
+
+struct key_folder {
+    const char *path;
+    char problem[256]; /* why the last call failed, as a sentence */
+    int dir, lock;     /* while a call runs */
+};
+/* All of these: 0, or negative with `problem`. They take turns with other processes and make what
+ * is missing: a current key, a next one. */
+int key_folder_load(struct key_folder *f, int64_t now_s, struct key_ring **ret_ring);
+int key_folder_list(struct key_folder *f, int64_t now_s, struct key_list *ret_list);
+/* The next key signs from now on, and there is a fresh next one. -EAGAIN: the next key has not been
+ * published for `wait_s` yet (0: never mind), or too many keys are published. */
+int key_folder_rotate(struct key_folder *f, int64_t now_s, int64_t wait_s);
+/* Deletes what was retired `keep_s` ago. */
+int key_folder_retire(struct key_folder *f, int64_t now_s, int64_t keep_s, size_t *ret_retired);
+/* Deletes a key at once, whatever it was; another takes its place. -ENOENT */
+int key_folder_drop(struct key_folder *f, int64_t now_s, const char *kid);
+/* Changes with the list of keys; 0: can't be told. */
+int64_t key_folder_stamp(const char *path);
+
 /* ---- signing.c ---- */
 
-/* Loads the keys of SIGNING_KEY_DIR, makes what is missing, registers the public halves. */
+/* Loads the keys of SIGNING_KEY_DIR, makes what is missing, registers the public halves, and from
+ * then on follows the changes that other processes make there. */
 int signing_start(void) PARKS;
-/* Signs with the newest key, in the offload pool. `*ret_token` lives in the fiber's arena. */
+/* Signs with the current key, in the offload pool. `*ret_token` lives in the fiber's arena. */
 int signing_sign(const struct token_claims *claims, const char **ret_token) PARKS;
 struct span signing_jwks(void);
 struct span signing_refresh_secret(void);
+/* `souk-auth --keys`, `--rotate-keys[=now]`, `--drop-key=KID`. */
+extern const struct service_command signing_commands[];
+extern const size_t signing_commands_count;
 
 /* ---- service_keys.c ---- */
 

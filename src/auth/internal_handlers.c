@@ -5,7 +5,8 @@
 
 int get_jwks(struct request *req)
 {
-    reply_cache(req, "public, max-age=300");
+    reply_cache(req,
+        arena_printf(req->arena, "public, max-age=%lld", (long long)config_i64("JWKS_MAX_AGE_S")));
     return reply_text(req, 200, "application/json", signing_jwks());
 }
 

@@ -27,6 +27,7 @@ int main(int argc, char **argv)
         .outcomes = outcomes,
         .outcomes_count = ARRAY_SIZE(outcomes),
         SERVICE_TABLE(migrations, auth_migrations),
+        SERVICE_TABLE(commands, signing_commands),
         .start = start,
     };
     return service_main(&service, argc, argv);

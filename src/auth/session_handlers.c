@@ -282,8 +282,10 @@ int post_refresh(struct request *req)
     const char *client = client_of(req);
     struct refreshed *refreshed;
     refresh_successor(signing_refresh_secret(), body->refresh_token, successor);
+    FAULT("refresh_before_commit");
     TRY(store_refresh(
         body->refresh_token, successor, client, config_i64("REFRESH_TOKEN_TTL_S"), &refreshed));
+    FAULT("refresh_after_commit");
     if (!refreshed)
         return refresh_again(req, body->refresh_token, successor, client);
     return answer_refresh(req, &refreshed->user, refreshed->session_id, successor);

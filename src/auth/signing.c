@@ -1,214 +1,161 @@
-/* The private keys: files <kid>.pem of one folder, readable by nobody else. The last name in the
- * order of bytes is the newest and signs; made names are UUIDv7, which sort by age. All public
- * halves are in the key set, so tokens of an older key stay good until they expire.
+/* Signs tokens and publishes the key set. What is in the folder belongs to key_folder.c; here a
+ * ring is what this process read of it last. Once a second the list's time stamp is looked at, and
+ * a changed one is read anew on a worker. A signature that is being made holds on to its ring.
  *
- * Several processes may start on an empty folder at once. They take turns by a lock on a file
- * there (the kernel drops it when its holder dies), and each file comes into being whole, by
- * rename. The folder is read and keys are made in the offload pool; the rest of the process sees
- * them only afterwards. */
+ * Processes see a rotation up to a second one after the other. Both keys are published by all of
+ * them at that time, so either's tokens are good everywhere; retired keys stay for much longer. */
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "auth/auth.h"
-#include "common/base/mem.h"
-#include "common/base/uuid.h"
+#include "common/app/metrics.h"
 
-#define KEYS_LIMIT     8    /* the newest; as many as verifiers keep */
-#define PEM_SIZE_LIMIT 6144 /* RSA-4096 takes 3,300 */
-#define SECRET_FILE    "refresh.secret"
-#define KID_SIZE       64
+#define WATCH_PERIOD_US USEC_PER_SEC
+/* Beyond the longest token: the verifiers' skew, and processes that were slow to look. */
+#define RETIRE_SLACK_S (2 * TOKEN_SKEW_S)
 
-struct signing_key {
-    char kid[KID_SIZE];
-    char *private_pem, *public_pem;
-};
-
-static struct signing_key keys[KEYS_LIMIT]; /* oldest first */
-static size_t keys_count;
-static char refresh_secret[2 * CRYPTO_TOKEN_SIZE];
+static struct key_ring *ring;
 static struct buf jwks;
+static int64_t loaded_stamp;
 
-/* ---- files ---- */
+static struct metric keys_gauge = {
+    .name = "souk_auth_signing_keys", .help = "Published keys.", .kind = METRIC_GAUGE};
 
-static int read_file(int dir, const char *name, char *text, size_t size)
+static int64_t now_s(void)
 {
-    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return -errno;
-    ssize_t n = read(fd, text, size - 1);
-    int r = n < 0 ? -errno : n == (ssize_t)size - 1 ? -EFBIG : 0;
-    close(fd);
-    if (r == 0)
-        text[n] = 0;
-    return r;
+    return clock_wall_us() / USEC_PER_SEC;
 }
 
-static int write_whole(int dir, const char *name, const char *text)
+static void ring_leave(struct key_ring *r)
 {
-    char temporary[KID_SIZE + 32];
-    size_t len = strlen(text);
-    snprintf(temporary, sizeof(temporary), ".%s.new", name);
-    (void)unlinkat(dir, temporary, 0); /* of a process that died */
-    int fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
-    if (fd < 0)
-        return -errno;
-    int r = write(fd, text, len) == (ssize_t)len && fsync(fd) == 0 ? 0 : -EIO;
-    close(fd);
-    if (r == 0 && renameat(dir, temporary, dir, name) != 0)
-        r = -errno;
-    if (r == 0 && fsync(dir) != 0)
-        r = -errno;
-    return r;
+    if (r && --r->users == 0)
+        key_ring_free(r);
 }
 
-/* ---- loading, on a worker ---- */
+/* ---- loading ---- */
 
-struct load_job {
-    const char *path;
+struct folder_job {
+    struct key_folder folder;
     int result;
-    const char *what; /* was tried, when it failed */
+    struct key_ring *ring;
+    size_t retired;
 };
 
-static bool is_key_file(const char *name)
+static void run_load(void *arg)
 {
-    size_t len = strlen(name);
-    return name[0] != '.' && len > 4 && len - 4 < KID_SIZE && strcmp(name + len - 4, ".pem") == 0;
+    struct folder_job *job = arg;
+    job->result = key_folder_load(&job->folder, now_s(), &job->ring);
 }
 
-static int key_file_filter(const struct dirent *entry)
+static int64_t keep_s(void)
 {
-    return is_key_file(entry->d_name);
+    int64_t user_s = config_i64("ACCESS_TOKEN_TTL_S"),
+            service_s = config_i64("SERVICE_TOKEN_TTL_S");
+    return (user_s > service_s ? user_s : service_s) + RETIRE_SLACK_S;
 }
 
-static int compare_names(const struct dirent **a, const struct dirent **b)
+static void run_retire(void *arg)
 {
-    return strcmp((*a)->d_name, (*b)->d_name);
+    struct folder_job *job = arg;
+    job->result = key_folder_retire(&job->folder, now_s(), keep_s(), &job->retired);
 }
 
-static int load_key(int dir, const char *name)
+static int run_on_worker(struct folder_job *job, void (*run)(void *arg)) PARKS
 {
-    char pem[PEM_SIZE_LIMIT];
-    struct signing_key key = {0};
-    int r = read_file(dir, name, pem, sizeof(pem));
-    if (r == 0)
-        r = token_key_public(pem, &key.public_pem);
-    if (r != 0)
-        return r;
-    snprintf(key.kid, sizeof(key.kid), "%.*s", (int)(strlen(name) - 4), name);
-    key.private_pem = mem_strdup(pem);
-    keys[keys_count++] = key;
-    return 0;
+    job->folder.path = config_text("SIGNING_KEY_DIR");
+    TRY(offload_run(app()->offload, "signing keys", run, job));
+    if (job->result == 0)
+        return 0;
+    error_note("SIGNING_KEY_DIR: %s", job->folder.problem);
+    return ERR(job->result);
 }
 
-static int load_keys(int dir)
+static int write_jwks(const struct key_ring *r, struct buf *out)
 {
-    struct dirent **names = NULL;
-    int r = 0, n = scandirat(dir, ".", &names, key_file_filter, compare_names);
-    if (n < 0)
-        return -errno;
-    for (int i = n > KEYS_LIMIT ? n - KEYS_LIMIT : 0; i < n && r == 0; i++)
-        r = load_key(dir, names[i]->d_name);
-    for (int i = 0; i < n; i++)
-        free(names[i]);
-    free(names);
-    return r;
-}
-
-static int make_key(int dir)
-{
-    char kid[UUID_TEXT_SIZE], name[UUID_TEXT_SIZE + 8];
-    char *private_pem, *public_pem;
-    int r = token_key_generate(&private_pem, &public_pem);
-    if (r != 0)
-        return r;
-    uuid_make(kid);
-    snprintf(name, sizeof(name), "%s.pem", kid);
-    r = write_whole(dir, name, private_pem);
-    mem_free(private_pem);
-    mem_free(public_pem);
-    return r;
-}
-
-static int load_secret(int dir)
-{
-    int r = read_file(dir, SECRET_FILE, refresh_secret, sizeof(refresh_secret));
-    if (r != -ENOENT)
-        return r;
-    crypto_token(refresh_secret);
-    return write_whole(dir, SECRET_FILE, refresh_secret);
-}
-
-static int load_locked(int dir, const char **ret_what)
-{
-    int r = load_keys(dir);
-    *ret_what = "a private key can't be read";
-    if (r == 0 && keys_count == 0) {
-        *ret_what = "a private key can't be made";
-        r = make_key(dir);
-        if (r == 0)
-            r = load_keys(dir);
-    }
-    if (r == 0) {
-        *ret_what = "the secret of refresh tokens can't be read";
-        r = load_secret(dir);
-    }
-    return r;
-}
-
-static void load(void *arg)
-{
-    struct load_job *job = arg;
-    int dir = open(job->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int lock = dir < 0 ? -1 : openat(dir, ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    job->what = "the folder can't be opened for writing";
-    if (lock < 0 || flock(lock, LOCK_EX) != 0)
-        job->result = -errno;
-    else
-        job->result = load_locked(dir, &job->what);
-    if (lock >= 0)
-        close(lock);
-    if (dir >= 0)
-        close(dir);
-}
-
-/* ---- the rest, on the loop ---- */
-
-static int publish_keys(void)
-{
-    buf_put_text(&jwks, "{\"keys\":[");
-    for (size_t i = 0; i < keys_count; i++) {
-        token_key_set(keys[i].kid, keys[i].public_pem);
+    buf_put_text(out, "{\"keys\":[");
+    for (size_t i = 0; i < r->count; i++) {
         if (i > 0)
-            buf_put_char(&jwks, ',');
-        TRY(token_key_to_jwk(keys[i].public_pem, keys[i].kid, &jwks));
+            buf_put_char(out, ',');
+        TRY(token_key_to_jwk(r->keys[i].public_pem, r->keys[i].entry.kid, out));
     }
-    buf_put_text(&jwks, "]}");
+    buf_put_text(out, "]}");
     return 0;
+}
+
+/* Set, verifier and signer change in one turn of the loop. */
+static int ring_take(struct key_ring *fresh)
+{
+    struct buf set = {0};
+    struct token_key public_keys[KEYS_LIMIT];
+    int r = write_jwks(fresh, &set);
+    if (r != 0) {
+        buf_deinit(&set);
+        return ERR(r);
+    }
+    for (size_t i = 0; i < fresh->count; i++)
+        public_keys[i] = (struct token_key){fresh->keys[i].entry.kid, fresh->keys[i].public_pem};
+    token_keys_replace(public_keys, fresh->count);
+    buf_deinit(&jwks);
+    jwks = set;
+    ring_leave(ring);
+    ring = fresh;
+    ring->users = 1;
+    metric_set(&keys_gauge, (double)ring->count);
+    log_info("signing keys loaded", LF_I64("keys", ring->count),
+        LF_TEXT("signsWith", ring->keys[ring->current].entry.kid));
+    return 0;
+}
+
+static int ring_load(void) PARKS
+{
+    struct folder_job job = {0};
+    int64_t stamp = key_folder_stamp(config_text("SIGNING_KEY_DIR"));
+    TRY(run_on_worker(&job, run_load));
+    int r = ring_take(job.ring);
+    if (r != 0) {
+        key_ring_free(job.ring);
+        return ERR(r);
+    }
+    loaded_stamp = stamp;
+    return 0;
+}
+
+static bool retirement_is_due(void)
+{
+    for (size_t i = 0; i < ring->count; i++)
+        if (ring->keys[i].entry.state == KEY_RETIRED &&
+            ring->keys[i].entry.since_s + keep_s() <= now_s())
+            return true;
+    return false;
+}
+
+/* Busy workers are no failure: the old ring is good for long enough, and the next second comes. */
+static int watch_folder(void)
+{
+    struct folder_job job = {0};
+    int r = 0;
+    if (retirement_is_due()) {
+        r = run_on_worker(&job, run_retire);
+        if (r == 0 && job.retired > 0)
+            log_info("signing keys retired", LF_I64("keys", job.retired));
+    }
+    if (r == 0 && key_folder_stamp(config_text("SIGNING_KEY_DIR")) != loaded_stamp)
+        r = ring_load();
+    return r == ERR_BUSY ? 0 : r;
 }
 
 int signing_start(void)
 {
-    struct load_job job = {.path = config_text("SIGNING_KEY_DIR")};
-    TRY(offload_run(app()->offload, "signing keys", load, &job));
-    if (job.result != 0) {
-        error_note("SIGNING_KEY_DIR: %s", job.what);
-        return ERR(job.result);
-    }
-    TRY(publish_keys());
-    log_info("signing keys loaded", LF_I64("keys", keys_count),
-        LF_TEXT("signsWith", keys[keys_count - 1].kid));
-    return 0;
+    TRY(ring_load());
+    return app_every("signing keys", WATCH_PERIOD_US, watch_folder);
 }
+
+/* ---- signatures ---- */
 
 struct sign_job {
     const struct token_claims *claims;
+    const struct key_ring *ring;
     struct arena *arena;
     const char *token;
     int result;
@@ -217,14 +164,19 @@ struct sign_job {
 static void run_sign(void *arg)
 {
     struct sign_job *job = arg;
-    const struct signing_key *key = &keys[keys_count - 1];
-    job->result = token_sign(job->arena, job->claims, key->kid, key->private_pem, &job->token);
+    const struct signing_key *key = &job->ring->keys[job->ring->current];
+    job->result =
+        token_sign(job->arena, job->claims, key->entry.kid, key->private_pem, &job->token);
 }
 
 int signing_sign(const struct token_claims *claims, const char **ret_token)
 {
-    struct sign_job job = {.claims = claims, .arena = fiber_arena()};
-    TRY(offload_run(app()->offload, "token signature", run_sign, &job));
+    struct sign_job job = {.claims = claims, .ring = ring, .arena = fiber_arena()};
+    struct key_ring *held = ring;
+    held->users++;
+    int r = offload_run(app()->offload, "token signature", run_sign, &job);
+    ring_leave(held);
+    TRY(r);
     TRY(job.result);
     *ret_token = job.token;
     return 0;
@@ -237,5 +189,68 @@ struct span signing_jwks(void)
 
 struct span signing_refresh_secret(void)
 {
-    return span_of(refresh_secret);
+    return span_of(ring->refresh_secret);
 }
+
+/* ---- commands ---- */
+
+static int show(struct key_folder *f)
+{
+    struct key_list list;
+    int r = key_folder_list(f, now_s(), &list);
+    if (r != 0) {
+        fprintf(stderr, "souk-auth: SIGNING_KEY_DIR: %s\n", f->problem);
+        return 1;
+    }
+    for (size_t i = 0; i < list.count; i++) {
+        char since[CLOCK_TEXT_SIZE];
+        clock_format(list.at[i].since_s * USEC_PER_SEC, since);
+        printf("%s  %-7s  since %s\n", list.at[i].kid, key_state_name(list.at[i].state), since);
+    }
+    return 0;
+}
+
+static int done(struct key_folder *f, int r, const char *what)
+{
+    if (r != 0) {
+        fprintf(stderr, "souk-auth: not %s: %s\n", what, f->problem);
+        return 1;
+    }
+    log_info("signing keys changed by command", LF_TEXT("what", what));
+    return show(f);
+}
+
+static int command_keys(const char *arg)
+{
+    return show(&(struct key_folder){.path = config_text("SIGNING_KEY_DIR")});
+}
+
+static int command_rotate(const char *arg)
+{
+    struct key_folder f = {.path = config_text("SIGNING_KEY_DIR")};
+    bool at_once = arg && strcmp(arg, "now") == 0;
+    if (arg && !at_once) {
+        fprintf(stderr, "souk-auth: --rotate-keys takes nothing, or now\n");
+        return 2;
+    }
+    return done(
+        &f, key_folder_rotate(&f, now_s(), at_once ? 0 : config_i64("JWKS_MAX_AGE_S")), "rotated");
+}
+
+static int command_drop(const char *arg)
+{
+    struct key_folder f = {.path = config_text("SIGNING_KEY_DIR")};
+    return done(&f, key_folder_drop(&f, now_s(), arg), "dropped");
+}
+
+const struct service_command signing_commands[] = {
+    {"keys", NULL, false, "Show the signing keys, then leave", command_keys},
+    {"rotate-keys", "now", true,
+        "Sign with the next key from now on and publish a fresh one, then leave; refused while "
+        "caches may not know the next key, unless =now",
+        command_rotate},
+    {"drop-key", "KID", false,
+        "Delete a key that has leaked, then leave: what it has signed is refused at once",
+        command_drop},
+};
+const size_t signing_commands_count = ARRAY_SIZE(signing_commands);

@@ -249,7 +249,9 @@ const struct table session_list_params_table =
 
 const struct config_row auth_config[] = {
     {"SIGNING_KEY_DIR", CONFIG_TEXT, .fallback = NULL,
-        .doc = "folder of the private keys <kid>.pem; one is made when there is none"},
+        .doc = "folder of the private keys, open to auth's user alone; what is missing is made"},
+    {"JWKS_MAX_AGE_S", CONFIG_I64, .fallback = "300", .min = 5, .max = 86400,
+        .doc = "how long the key set may be cached, and a key is published before it signs"},
     {"SERVICE_KEYS_DIR", CONFIG_TEXT, .fallback = NULL,
         .doc = "folder of the services' secrets <service>.key"},
     {"ACCESS_TOKEN_TTL_S", CONFIG_I64, .fallback = "600", .min = 30, .max = 3600,

@@ -7,6 +7,7 @@
 #include "common/app/service.h"
 
 #include <argp.h>
+#include <assert.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,12 +40,15 @@ enum mode {
     MODE_MIGRATE,
     MODE_DESCRIBE,
     MODE_CHECK_SQL,
-    MODE_PRINT_CONFIG
+    MODE_PRINT_CONFIG,
+    MODE_COMMAND
 };
 
 static struct app the_app;
 static struct http_server *server;
 static enum mode mode;
+static const struct service_command *command; /* of MODE_COMMAND */
+static const char *command_arg;
 static int exit_code;
 static enum log_level usual_level = LOG_INFO;
 static bool bus_in_use; /* somebody may be publishing or handling a batch */
@@ -56,7 +60,10 @@ struct app *app(void)
 
 /* ---- arguments ---- */
 
-static const struct argp_option options[] = {
+#define COMMANDS_LIMIT 4
+#define COMMAND_KEY    0x100 /* and its index: no letter */
+
+static struct argp_option options[6 + COMMANDS_LIMIT] = {
     {"check", 'c', NULL, 0, "Check configuration, database, broker and peers, then leave", 0},
     {"migrate", 'm', NULL, 0, "Apply missing migrations, then leave", 0},
     {"describe", 'd', NULL, 0, "Print all tables of this service as JSON, then leave", 0},
@@ -83,9 +90,27 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case 'p':
         mode = MODE_PRINT_CONFIG;
         return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    default: {
+        const struct service *s = the_app.service;
+        if (key < COMMAND_KEY || key >= COMMAND_KEY + (int)s->commands_count)
+            return ARGP_ERR_UNKNOWN;
+        mode = MODE_COMMAND;
+        command = &s->commands[key - COMMAND_KEY];
+        command_arg = arg;
+        return 0;
     }
+    }
+}
+
+static void add_commands(const struct service *s)
+{
+    struct argp_option *end = options;
+    assert(s->commands_count <= COMMANDS_LIMIT);
+    while (end->name)
+        end++;
+    for (size_t i = 0; i < s->commands_count; i++)
+        *end++ = (struct argp_option){s->commands[i].name, COMMAND_KEY + (int)i, s->commands[i].arg,
+            s->commands[i].arg_is_optional ? OPTION_ARG_OPTIONAL : 0, s->commands[i].doc, 0};
 }
 
 static void parse_arguments(const struct service *s, int argc, char **argv)
@@ -95,6 +120,7 @@ static void parse_arguments(const struct service *s, int argc, char **argv)
     snprintf(doc, sizeof(doc),
         "%s\vConfigured by environment variables; --print-config shows them.", s->doc);
     argp_program_version = version;
+    add_commands(s);
     const struct argp argp = {.options = options, .parser = parse_option, .doc = doc};
     argp_parse(&argp, argc, argv, 0, NULL, NULL);
 }
@@ -447,8 +473,8 @@ static int print_and_leave(const struct service *s)
 
 int service_main(const struct service *s, int argc, char **argv)
 {
-    parse_arguments(s, argc, argv);
     the_app = (struct app){.service = s};
+    parse_arguments(s, argc, argv);
     if (mode == MODE_DESCRIBE)
         return print_and_leave(s);
     if (config_load(settings, settings_count, s->config, s->config_count) != 0)
@@ -458,8 +484,13 @@ int service_main(const struct service *s, int argc, char **argv)
     if (!log_level_parse(config_text("LOG_LEVEL"), &usual_level))
         fprintf(stderr, "LOG_LEVEL: must be debug, info, warn or error\n");
     log_init(s->name, usual_level);
+    if (crypto_init() != 0)
+        return 2;
+    token_issuer_set(config_text("PUBLIC_URL"));
+    if (mode == MODE_COMMAND)
+        return command->run(command_arg);
     signals_block();
-    if (crypto_init() != 0 || !make_parts())
+    if (!make_parts())
         return 2;
     signals_start(the_app.loop, on_signal);
     if (fiber_spawn(the_app.loop, "start", run_mode, NULL, NULL) != 0)

@@ -13,6 +13,16 @@
 #include "common/data/redis.h"
 #include "common/fiber/offload.h"
 
+/* Something else that the binary does when it is asked: `souk-<service> --<name>[=arg]`, with
+ * configuration and log, without loop and pools. `run` gives the exit status. */
+struct service_command {
+    const char *name;
+    const char *arg; /* its word in --help; NULL: takes none */
+    bool arg_is_optional;
+    const char *doc;
+    int (*run)(const char *arg);
+};
+
 struct service {
     const char *name; /* "order" */
     const char *doc;  /* one sentence for --help and OpenAPI */
@@ -42,6 +52,8 @@ struct service {
     const char *(*notice)(void);
     const char *const
         *peers; /* NULL-terminated names of the services it calls beside auth; NULL: none */
+    const struct service_command *commands;
+    size_t commands_count;
     /* After pools and peers exist, before listening; spawns the service's own fibers. NULL ok. */
     int (*start)(void);
 };

@@ -4,11 +4,14 @@
  * verified token is remembered by its SHA-256 until it expires: the signature check costs hundreds
  * of microseconds and a shopper sends the same token many times.
  *
- * Keys come from auth's JWKS, fetched at start and again when an unknown kid appears, at most once
- * in KEYS_REFRESH_US, by one fiber while the others wait for it. */
+ * Keys come from auth's JWKS, fetched again when an unknown kid appears, at most once in
+ * KEYS_REFRESH_US, by one fiber while the others wait for it; and by token_keys_refresh() every few
+ * seconds, so that the next key is known long before it signs, and one that leaked and was dropped
+ * stops counting, together with the remembered tokens that it signed. */
 
 #include "common/app/token.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <jwt.h>
 
@@ -23,28 +26,31 @@
 #define KEYS_REFRESH_US  (5 * USEC_PER_SEC)
 #define KEYS_PATIENCE_US (2 * USEC_PER_SEC)
 #define SIGNATURE_LIMIT  1024 /* bytes: RSA-8192 */
-#define KEYS_LIMIT       8
 #define CACHE_LIMIT      20000
 
+#define KID_SIZE 64
+
 struct verification_key {
-    char kid[64];
+    char kid[KID_SIZE];
     char *pem;
 };
 
 struct cached_token {
     uint8_t digest[SHA256_SIZE];
+    char kid[KID_SIZE];
     int64_t not_before_s, expires_s;
     struct arena *arena;
     struct caller caller;
     UT_hash_handle hh;
 };
 
-static struct verification_key keys[KEYS_LIMIT];
+static struct verification_key keys[TOKEN_KEYS_LIMIT];
 static size_t keys_count;
 static bool keys_are_own; /* registered, not fetched: there is nobody to ask for more */
 static int64_t keys_fetched_us;
 static struct latch *keys_fetching;
 static struct cached_token *cache;
+static const char *issuer;
 
 static const struct {
     const char *name;
@@ -70,44 +76,59 @@ const char *role_name(unsigned role)
 
 /* ---- keys ---- */
 
-static void key_put(const char *kid, const char *public_pem)
-{
-    struct verification_key *k = NULL;
-    for (size_t i = 0; i < keys_count; i++)
-        if (strcmp(keys[i].kid, kid) == 0)
-            k = &keys[i];
-    if (!k) {
-        if (keys_count == KEYS_LIMIT || strlen(kid) >= sizeof(k->kid))
-            return;
-        k = &keys[keys_count++];
-    }
-    snprintf(k->kid, sizeof(k->kid), "%s", kid);
-    mem_free(k->pem);
-    k->pem = mem_strdup(public_pem);
-}
-
-void token_key_set(const char *kid, const char *public_pem)
-{
-    keys_are_own = true;
-    key_put(kid, public_pem);
-}
-
-void token_keys_clear(void)
-{
-    for (size_t i = 0; i < keys_count; i++)
-        mem_free(keys[i].pem);
-    memset(keys, 0, sizeof(keys));
-    keys_count = 0;
-    keys_are_own = false;
-    keys_fetched_us = 0;
-}
-
 static const char *key_find(const char *kid)
 {
     for (size_t i = 0; i < keys_count; i++)
         if (strcmp(keys[i].kid, kid) == 0)
             return keys[i].pem;
     return NULL;
+}
+
+static void cached_free(struct cached_token *t)
+{
+    HASH_DEL(cache, t);
+    arena_free(t->arena);
+    mem_free(t);
+}
+
+static void cache_drop_signed_by(const char *kid)
+{
+    struct cached_token *t, *next;
+    HASH_ITER (hh, cache, t, next)
+        if (strcmp(t->kid, kid) == 0)
+            cached_free(t);
+}
+
+/* A signer's key may have gone: its tokens go with it. */
+static void keys_swap(const struct token_key *fresh, size_t count)
+{
+    struct verification_key old[TOKEN_KEYS_LIMIT];
+    size_t old_count = keys_count;
+    memcpy(old, keys, sizeof(old));
+    memset(keys, 0, sizeof(keys));
+    for (keys_count = 0; keys_count < count; keys_count++) {
+        snprintf(keys[keys_count].kid, KID_SIZE, "%s", fresh[keys_count].kid);
+        keys[keys_count].pem = mem_strdup(fresh[keys_count].public_pem);
+    }
+    for (size_t i = 0; i < old_count; i++) {
+        const char *now = key_find(old[i].kid);
+        if (!now || strcmp(now, old[i].pem) != 0)
+            cache_drop_signed_by(old[i].kid);
+        mem_free(old[i].pem);
+    }
+}
+
+void token_keys_replace(const struct token_key *fresh, size_t count)
+{
+    assert(count <= TOKEN_KEYS_LIMIT);
+    keys_are_own = count > 0;
+    keys_fetched_us = 0;
+    keys_swap(fresh, count);
+}
+
+void token_issuer_set(const char *url)
+{
+    issuer = url;
 }
 
 struct jwk {
@@ -125,9 +146,27 @@ struct jwks {
     struct list keys;
 };
 static const struct field jwks_fields[] = {
-    FIELD_LIST(struct jwks, keys, "keys", jwk_table, .required = true, .max = KEYS_LIMIT),
+    FIELD_LIST(struct jwks, keys, "keys", jwk_table, .required = true, .max = TOKEN_KEYS_LIMIT),
 };
 static const struct table jwks_table = TABLE("Jwks", struct jwks, jwks_fields);
+
+static void keys_take(struct list set)
+{
+    struct token_key fresh[TOKEN_KEYS_LIMIT];
+    char *pems[TOKEN_KEYS_LIMIT];
+    size_t count = 0;
+    for (size_t i = 0; i < set.len; i++) {
+        const struct jwk *k = LIST_AT(set, struct jwk, i);
+        if (strcmp(k->kty, "RSA") != 0 || (k->alg && strcmp(k->alg, "RS256") != 0) ||
+            token_key_from_jwk(span_of(k->n), span_of(k->e), &pems[count]) != 0)
+            continue;
+        fresh[count] = (struct token_key){k->kid, pems[count]};
+        count++;
+    }
+    keys_swap(fresh, count);
+    while (count > 0)
+        mem_free(pems[--count]);
+}
 
 static int keys_fetch_now(void)
 {
@@ -141,15 +180,7 @@ static int keys_fetch_now(void)
         return ERR(ERR_PROTOCOL);
     if (json_read(fiber_arena(), answer.body, &jwks_table, JSON_LENIENT, &set, &errors) != 0)
         return ERR(ERR_PROTOCOL);
-    token_keys_clear();
-    for (size_t i = 0; i < set.keys.len; i++) {
-        const struct jwk *k = LIST_AT(set.keys, struct jwk, i);
-        char *pem = NULL;
-        if (strcmp(k->kty, "RSA") == 0 && (!k->alg || strcmp(k->alg, "RS256") == 0) &&
-            token_key_from_jwk(span_of(k->n), span_of(k->e), &pem) == 0)
-            key_put(k->kid, pem);
-        mem_free(pem);
-    }
+    keys_take(set.keys);
     keys_fetched_us = clock_mono_us();
     return 0;
 }
@@ -158,10 +189,6 @@ static int keys_fetch_now(void)
  * not end the call. */
 static int keys_fetch(void)
 {
-    if (keys_are_own)
-        return 0;
-    if (keys_fetched_us && clock_mono_us() - keys_fetched_us < KEYS_REFRESH_US)
-        return 0;
     int result = 0;
     if (keys_fetching) {
         TRY(latch_wait(keys_fetching, "signing keys", USEC_NEVER, &result));
@@ -177,7 +204,20 @@ static int keys_fetch(void)
     return result;
 }
 
-/* ---- the header, read by us ---- */
+int token_keys_refresh(void)
+{
+    return keys_are_own ? 0 : keys_fetch();
+}
+
+/* Anybody can make up a kid. */
+static int keys_fetch_for_unknown(void)
+{
+    bool just_now = keys_fetched_us && clock_mono_us() - keys_fetched_us < KEYS_REFRESH_US;
+    return just_now ? 0 : token_keys_refresh();
+}
+
+/* ---- the header, read by us: these members and no other, so nothing in it (jku, jwk, crit, b64)
+ * can ask for anything ---- */
 
 struct token_header {
     const char *alg, *typ, *kid;
@@ -210,13 +250,13 @@ static const struct table payload_table =
     TABLE("TokenPayload", struct token_payload, payload_fields);
 
 /* Decodes one base64url part of the token and reads it by a table. */
-static bool part_read(struct arena *a, struct span part, const struct table *t, void *ret_value)
+static bool part_read(
+    struct arena *a, struct span part, const struct table *t, enum json_mode mode, void *ret_value)
 {
     uint8_t *bytes = arena_alloc(a, part.len + 4);
     ssize_t n = crypto_base64url_decode(part, bytes, part.len + 4);
     struct json_errors errors;
-    return n > 0 &&
-           json_read(a, span_make(bytes, (size_t)n), t, JSON_LENIENT, ret_value, &errors) == 0;
+    return n > 0 && json_read(a, span_make(bytes, (size_t)n), t, mode, ret_value, &errors) == 0;
 }
 
 /* libjwt's own base64 passes over what it does not know: without the strict look first, one
@@ -240,7 +280,7 @@ static bool claims_valid(const struct token_payload *p, const char *service_name
 {
     bool for_users = strcmp(p->aud, TOKEN_AUDIENCE_USER) == 0;
     bool for_service = service_name && strcmp(p->aud, service_name) == 0;
-    return strcmp(p->iss, TOKEN_ISSUER) == 0 && (for_users || for_service) &&
+    return strcmp(p->iss, issuer) == 0 && (for_users || for_service) &&
            p->exp > now_s - TOKEN_SKEW_S && p->nbf <= now_s + TOKEN_SKEW_S &&
            p->iat <= now_s + TOKEN_SKEW_S && p->exp > p->nbf;
 }
@@ -251,8 +291,8 @@ static int reject(const char *why)
     return OUTCOME_UNAUTHENTICATED;
 }
 
-static int verify_fresh(
-    struct arena *a, struct span token, const char *service_name, struct token_payload *ret_payload)
+static int verify_fresh(struct arena *a, struct span token, const char *service_name,
+    const char **ret_kid, struct token_payload *ret_payload)
 {
     struct span rest = token, part[3];
     struct token_header header;
@@ -261,23 +301,24 @@ static int verify_fresh(
             return reject("not three parts");
     if (rest.ptr)
         return reject("more than three parts");
-    if (!part_read(a, part[0], &header_table, &header))
+    if (!part_read(a, part[0], &header_table, JSON_STRICT, &header))
         return reject("unreadable header");
     if (strcmp(header.alg, "RS256") != 0 || strcmp(header.typ, TOKEN_TYPE) != 0)
         return reject("algorithm or type not allowed");
     const char *pem = key_find(header.kid);
     if (!pem) {
-        TRY(keys_fetch());
+        TRY(keys_fetch_for_unknown());
         pem = key_find(header.kid);
     }
     if (!pem)
         return reject("unknown key");
     if (!signature_valid(a, token, part[2], pem))
         return reject("bad signature");
-    if (!part_read(a, part[1], &payload_table, ret_payload))
+    if (!part_read(a, part[1], &payload_table, JSON_LENIENT, ret_payload))
         return reject("unreadable claims");
     if (!claims_valid(ret_payload, service_name, clock_wall_us() / USEC_PER_SEC))
         return reject("claims out of bounds");
+    *ret_kid = header.kid;
     return 0;
 }
 
@@ -302,13 +343,6 @@ static struct caller caller_from(struct arena *a, const struct token_payload *p,
 
 /* ---- cache ---- */
 
-static void cached_free(struct cached_token *t)
-{
-    HASH_DEL(cache, t);
-    arena_free(t->arena);
-    mem_free(t);
-}
-
 void token_cache_clear(void)
 {
     struct cached_token *t, *next;
@@ -316,7 +350,8 @@ void token_cache_clear(void)
         cached_free(t);
 }
 
-static void cache_put(const uint8_t digest[SHA256_SIZE], const struct token_payload *p)
+static void cache_put(
+    const uint8_t digest[SHA256_SIZE], const char *kid, const struct token_payload *p)
 {
     struct cached_token *t, *next;
     if (HASH_COUNT(cache) >= CACHE_LIMIT) {
@@ -331,6 +366,7 @@ static void cache_put(const uint8_t digest[SHA256_SIZE], const struct token_payl
     t = MEM_NEW(struct cached_token);
     t->arena = arena_new();
     t->caller = caller_from(t->arena, p, (struct span){0});
+    snprintf(t->kid, sizeof(t->kid), "%s", kid);
     t->expires_s = p->exp;
     t->not_before_s = p->nbf;
     memcpy(t->digest, digest, SHA256_SIZE);
@@ -373,9 +409,10 @@ int token_verify(
         return 0;
     }
     struct token_payload payload;
-    TRY(verify_fresh(a, token, service_name, &payload));
+    const char *kid;
+    TRY(verify_fresh(a, token, service_name, &kid, &payload));
     if (!cache_get(digest, clock_wall_us() / USEC_PER_SEC)) /* another fiber may have been first */
-        cache_put(digest, &payload);
+        cache_put(digest, kid, &payload);
     *ret_caller = caller_from(a, &payload, token);
     return 0;
 }
@@ -396,7 +433,7 @@ static int grants_add(jwt_t *jwt, const struct token_claims *c)
     buf_deinit(&roles);
     uuid_make(id);
     int bad =
-        jwt_add_grant(jwt, "iss", TOKEN_ISSUER) || jwt_add_grant(jwt, "sub", c->subject) ||
+        jwt_add_grant(jwt, "iss", issuer) || jwt_add_grant(jwt, "sub", c->subject) ||
         jwt_add_grant(jwt, "aud", c->audience) || jwt_add_grant(jwt, "jti", id) ||
         jwt_add_grant_int(jwt, "iat", c->issued_s) || jwt_add_grant_int(jwt, "nbf", c->issued_s) ||
         jwt_add_grant_int(jwt, "exp", c->issued_s + c->lifetime_s) ||

@@ -7,7 +7,6 @@
 
 #include "common/app/request.h"
 
-#define TOKEN_ISSUER        "souk-auth"
 #define TOKEN_AUDIENCE_USER "souk" /* user tokens; service tokens carry the callee's name */
 #define TOKEN_TYPE          "JWT"
 #define TOKEN_SIZE_LIMIT    4096
@@ -18,10 +17,20 @@
 int token_verify(
     struct arena *a, struct span token, const char *service_name, struct caller *ret_caller) PARKS;
 
-/* A verification key: public key as PEM. A process that registers its own (auth) asks nobody for
- * others; the rest fetch <AUTH_SERVICE_URL>/.well-known/jwks.json at need. */
-void token_key_set(const char *kid, const char *public_pem);
-void token_keys_clear(void);
+/* Who issues tokens: the `iss` of good ones, and of those that are signed here. `url` must stay. */
+void token_issuer_set(const char *url);
+
+#define TOKEN_KEYS_LIMIT 8 /* a key set may have */
+/* A verification key: public key as PEM. */
+struct token_key {
+    const char *kid, *public_pem;
+};
+/* A process that sets its own keys (auth) asks nobody for others; the rest, and one whose set is
+ * made empty, fetch <AUTH_SERVICE_URL>/.well-known/jwks.json at need. Tokens of a key that is not
+ * in the set any more are refused from here on. */
+void token_keys_replace(const struct token_key *keys, size_t count);
+/* Fetches the set now. While auth can't be had the old one stays. */
+int token_keys_refresh(void) PARKS;
 void token_cache_clear(void);
 
 struct token_claims {

@@ -204,7 +204,8 @@ void rig_run(void (*body)(void))
     cr_assert_eq(config_load(settings, settings_count, NULL, 0), 0);
     pg_server_exec("CREATE TABLE things (name text UNIQUE)");
     cr_assert_eq(token_key_generate(&private_pem, &public_pem), 0);
-    token_key_set("k", public_pem);
+    token_issuer_set(config_text("PUBLIC_URL"));
+    token_keys_replace(&(struct token_key){"k", public_pem}, 1);
     *app() = (struct app){.service = &rig_service, .loop = loop_new()};
     app()->pg = pg_pool_new(app()->loop, &(struct pg_pool_config){.url = pg_server_url()});
     app()->redis = redis_new(app()->loop, NULL, "rig:");

@@ -23,7 +23,8 @@ static void setup(void)
 {
     cr_assert_eq(crypto_init(), 0);
     cr_assert_eq(token_key_generate(&private_pem, &public_pem), 0);
-    token_key_set(KID, public_pem);
+    token_issuer_set("souk-auth");
+    token_keys_replace(&(struct token_key){KID, public_pem}, 1);
     arena = arena_new();
     now_s = clock_wall_us() / USEC_PER_SEC;
 }
@@ -31,7 +32,7 @@ static void setup(void)
 static void teardown(void)
 {
     token_cache_clear();
-    token_keys_clear();
+    token_keys_replace(NULL, 0);
     arena_free(arena);
     mem_free(private_pem);
     mem_free(public_pem);
@@ -257,7 +258,7 @@ Test(token, verify__a_key_brought_along__is_not_looked_at)
     const char *input = signing_input(header, good_claims());
     assert_refused(
         arena_printf(arena, "%s.%s", input, encoded(rsa_signature(evil_private, input))));
-    cr_assert_eq(verify(rs256(header, good_claims())), 0, "the members alone do no harm");
+    assert_refused(rs256(header, good_claims()));
     buf_deinit(&jwk);
     mem_free(evil_private);
     mem_free(evil_public);
@@ -391,7 +392,8 @@ Test(token, verify__signature_of_another_known_key__is_refused)
 {
     char *other_private, *other_public;
     cr_assert_eq(token_key_generate(&other_private, &other_public), 0);
-    token_key_set("key-2", other_public);
+    const struct token_key both[] = {{KID, public_pem}, {"key-2", other_public}};
+    token_keys_replace(both, 2);
     const char *input = signing_input(HEADER, good_claims());
     assert_refused(
         arena_printf(arena, "%s.%s", input, encoded(rsa_signature(other_private, input))));
@@ -417,6 +419,38 @@ Test(token, verify__a_cached_token_that_expires__is_refused)
     while (clock_wall_us() / USEC_PER_SEC == now_s)
         usleep(1000);
     assert_refused(token);
+}
+
+Test(token, verify__a_remembered_token_whose_key_is_dropped__is_refused)
+{
+    char *other_private, *other_public;
+    const char *token = rs256(HEADER, good_claims());
+    cr_assert_eq(token_key_generate(&other_private, &other_public), 0);
+    const struct token_key both[] = {{KID, public_pem}, {"key-2", other_public}};
+    cr_assert_eq(verify(token), 0);
+    token_keys_replace(both, 2);
+    cr_assert_eq(verify(token), 0, "a key more changes nothing");
+    token_keys_replace(&(struct token_key){KID, other_public}, 1);
+    assert_refused(token);
+    token_keys_replace(both, 2);
+    cr_assert_eq(verify(token), 0);
+    token_keys_replace(&both[1], 1);
+    assert_refused(token);
+    mem_free(other_private);
+    mem_free(other_public);
+}
+
+Test(token, verify__header_members_that_ask_for_something__are_refused)
+{
+    static const char *const members[] = {"\"crit\":[\"exp\"]", "\"crit\":[]",
+        "\"b64\":false,\"crit\":[\"b64\"]", "\"b64\":false", "\"zip\":\"DEF\"", "\"cty\":\"JWT\"",
+        "\"alg\":\"none\"", "\"kid\":\"key-1\"", "\"typ\":\"JWT\"", "\"x5c\":[\"AAAA\"]"};
+    for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+        const char *header = arena_printf(
+            arena, "{\"alg\":\"RS256\",\"typ\":\"JWT\",\"kid\":\"" KID "\",%s}", members[i]);
+        cr_assert_eq(
+            verify(rs256(header, good_claims())), OUTCOME_UNAUTHENTICATED, "%s", members[i]);
+    }
 }
 
 Test(token, jwk__there_and_back__is_the_same_key)
