@@ -28,6 +28,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/bus/parcel.h"
 
 #define LOGIN_TIMEOUT_S   3
 #define FRAMES_PER_READ   512
@@ -300,126 +301,6 @@ void wire_close_channel(struct wire *w)
 
 /* ---- putting a message together ---- */
 
-static bool header_value(const amqp_field_value_t *v, int64_t *ret_value)
-{
-    switch (v->kind) {
-    case AMQP_FIELD_KIND_BOOLEAN:
-        *ret_value = v->value.boolean ? 1 : 0;
-        return true;
-    case AMQP_FIELD_KIND_I8:
-        *ret_value = v->value.i8;
-        return true;
-    case AMQP_FIELD_KIND_U8:
-        *ret_value = v->value.u8;
-        return true;
-    case AMQP_FIELD_KIND_I16:
-        *ret_value = v->value.i16;
-        return true;
-    case AMQP_FIELD_KIND_U16:
-        *ret_value = v->value.u16;
-        return true;
-    case AMQP_FIELD_KIND_I32:
-        *ret_value = v->value.i32;
-        return true;
-    case AMQP_FIELD_KIND_U32:
-        *ret_value = v->value.u32;
-        return true;
-    case AMQP_FIELD_KIND_I64:
-        *ret_value = v->value.i64;
-        return true;
-    case AMQP_FIELD_KIND_U64:
-    case AMQP_FIELD_KIND_TIMESTAMP:
-        *ret_value = (int64_t)v->value.u64;
-        return true;
-    default: /* texts are somebody else's, nested and floating values nobody's */
-        return false;
-    }
-}
-
-static bool header_is_text(const amqp_field_value_t *v)
-{
-    return v->kind == AMQP_FIELD_KIND_UTF8 || v->kind == AMQP_FIELD_KIND_BYTES;
-}
-
-static size_t text_len(amqp_bytes_t text)
-{
-    return text.len < BUS_TEXT_LIMIT ? text.len : BUS_TEXT_LIMIT;
-}
-
-static const char *keep(char **at, amqp_bytes_t text)
-{
-    char *start = *at;
-    size_t n = text_len(text);
-    if (n > 0)
-        memcpy(start, text.bytes, n);
-    start[n] = '\0';
-    *at += n + 1;
-    return start;
-}
-
-static const char *keep_if(char **at, bool there, amqp_bytes_t text)
-{
-    return there ? keep(at, text) : NULL;
-}
-
-static size_t headers_size(const amqp_table_t *t)
-{
-    size_t size = 0;
-    for (int i = 0; i < t->num_entries; i++) {
-        const amqp_table_entry_t *e = &t->entries[i];
-        size += text_len(e->key) + 1;
-        if (header_is_text(&e->value))
-            size += text_len(e->value.value.bytes) + 1;
-    }
-    return size;
-}
-
-static void keep_headers(char **at, const amqp_table_t *t, struct bus_message *m)
-{
-    for (int i = 0; i < t->num_entries && m->headers_count < BUS_HEADERS_LIMIT; i++) {
-        const amqp_table_entry_t *e = &t->entries[i];
-        struct bus_header h = {0};
-        if (span_equal(span_make(e->key.bytes, e->key.len), SPAN("x-delivery-count"))) {
-            (void)header_value(&e->value, &m->delivery_count);
-            continue;
-        }
-        if (!header_is_text(&e->value) && !header_value(&e->value, &h.value))
-            continue;
-        h.name = keep(at, e->key);
-        if (header_is_text(&e->value))
-            h.text = keep(at, e->value.value.bytes);
-        m->headers[m->headers_count++] = h;
-    }
-}
-
-static struct bus_parcel *parcel_new(
-    const struct wire *w, const amqp_basic_properties_t *p, size_t body_len)
-{
-    amqp_flags_t f = p->_flags;
-    bool has_headers = (f & AMQP_BASIC_HEADERS_FLAG) != 0;
-    size_t texts = strlen(w->exchange) + strlen(w->routing_key) + 2 + 6 * 256;
-    size_t headers = has_headers ? headers_size(&p->headers) : 0;
-    struct bus_parcel *parcel = mem_alloc(sizeof(*parcel) + texts + headers + body_len + 1);
-    struct bus_message *m = &parcel->message;
-    char *at = parcel->bytes;
-    m->exchange = keep(&at, amqp_cstring_bytes(w->exchange));
-    m->routing_key = keep(&at, amqp_cstring_bytes(w->routing_key));
-    m->message_id = keep_if(&at, f & AMQP_BASIC_MESSAGE_ID_FLAG, p->message_id);
-    m->type = keep_if(&at, f & AMQP_BASIC_TYPE_FLAG, p->type);
-    m->correlation_id = keep_if(&at, f & AMQP_BASIC_CORRELATION_ID_FLAG, p->correlation_id);
-    m->app_id = keep_if(&at, f & AMQP_BASIC_APP_ID_FLAG, p->app_id);
-    m->user_id = keep_if(&at, f & AMQP_BASIC_USER_ID_FLAG, p->user_id);
-    m->content_type = keep_if(&at, f & AMQP_BASIC_CONTENT_TYPE_FLAG, p->content_type);
-    m->timestamp_s = f & AMQP_BASIC_TIMESTAMP_FLAG ? (int64_t)p->timestamp : 0;
-    if (has_headers)
-        keep_headers(&at, &p->headers, m);
-    m->tag = w->tag;
-    m->redelivered = w->redelivered;
-    parcel->body = at;
-    m->body = span_make(at, body_len);
-    return parcel;
-}
-
 static void content_finish(struct wire *w, wire_event_fn fn, void *ctx)
 {
     struct wire_event e = {.tag = w->tag, .fingerprint = w->fingerprint, .parcel = w->parcel};
@@ -440,7 +321,11 @@ static int take_header(struct wire *w, const amqp_frame_t *f, wire_event_fn fn, 
         w->fingerprint = message_fingerprint(
             span_of(w->exchange), span_of(w->routing_key), span_make(id.bytes, id.len));
     } else if (w->body_left <= BUS_BODY_LIMIT) {
-        w->parcel = parcel_new(w, p, (size_t)w->body_left);
+        w->parcel = parcel_new(&(struct parcel_place){.exchange = w->exchange,
+                                   .routing_key = w->routing_key,
+                                   .tag = w->tag,
+                                   .redelivered = w->redelivered},
+            p, (size_t)w->body_left);
     }
     w->assembly = ASSEMBLY_BODY;
     if (w->body_left == 0)
