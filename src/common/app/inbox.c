@@ -194,6 +194,20 @@ static const char *wrong_sender(
     return strcmp(sender, kind->publisher) == 0 || strcmp(sender, OPERATOR) == 0 ? NULL : sender;
 }
 
+static bool has_secrets(const struct table *t)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (t->fields[i].secret || (t->fields[i].sub && has_secrets(t->fields[i].sub)))
+            return true;
+    return false;
+}
+
+/* A dead letter that came back as it was: its secrets are no more. */
+static bool secret_is_gone(const struct bus_message *m, const struct table *t, struct span payload)
+{
+    return !is_fresh(m) && has_secrets(t) && memmem(payload.ptr, payload.len, "\"***\"", 5) != NULL;
+}
+
 static void describe_event(struct incoming *in)
 {
     const struct bus_message *m = in->message;
@@ -247,6 +261,9 @@ static void incoming_read(struct incoming *in)
     void *payload = arena_alloc(a, kind->payload->size);
     if (json_read(a, e.payload, kind->payload, JSON_LENIENT, payload, &errors) != 0)
         return condemn(in, "invalid_payload", errors_text(&errors));
+    if (secret_is_gone(in->message, kind->payload, e.payload))
+        return condemn(in, "secret_is_gone",
+            "a secret of this event was masked when it died; let its publisher make a new event");
     in->event.payload = payload;
 }
 
@@ -455,14 +472,6 @@ static const char *cut_text(const char *text, size_t limit)
         for (n = limit; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80;)
             n--;
     return arena_strndup(fiber_arena(), text ? text : "", n);
-}
-
-static bool has_secrets(const struct table *t)
-{
-    for (size_t i = 0; i < t->count; i++)
-        if (t->fields[i].secret || (t->fields[i].sub && has_secrets(t->fields[i].sub)))
-            return true;
-    return false;
 }
 
 static struct span masked_body(const struct envelope *e, const struct table *payload)

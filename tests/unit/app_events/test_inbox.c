@@ -242,6 +242,27 @@ Test(inbox, secrets__are_masked_in_dead_letters_but_not_in_retries)
     frame_run(secrets, NULL);
 }
 
+/* As the page's "Move messages" puts a dead letter back: with its headers, past the exchange. */
+static void moved_back(void)
+{
+    struct dead_letter letters[4];
+    struct bus_message m = {.exchange = "", .routing_key = queue, .type = confided.type};
+    int result = -1;
+    m.body = span_of(
+        envelope(ID "1", confided.type, "1.0", "c", "{\"how\":\"well\",\"token\": \"***\"}"));
+    cr_assert_eq(inbox_start(), 0);
+    cr_assert_eq(bus_publish(app()->bus, &m, 1, &result, clock_mono_us() + 5 * USEC_PER_SEC), 0);
+    cr_assert_eq(result, 0);
+    cr_assert(EVENTUALLY(rabbit_admin_depth(admin, dead_queue) == 1, 10000));
+    cr_assert_eq(dead_letters(letters, 4), 1);
+    cr_assert_str_eq(letters[0].code, "secret_is_gone");
+    cr_assert_eq(count_of("effects"), 0);
+}
+Test(inbox, a_dead_letter_whose_secret_was_masked__is_not_handled_without_it)
+{
+    frame_run(moved_back, NULL);
+}
+
 /* ---- when something around it is away ---- */
 
 static struct pg_private database;
