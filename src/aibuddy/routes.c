@@ -10,7 +10,7 @@ const struct route aibuddy_routes[] = {
     {HTTP_PUT, "/api/v1/recommendations/preferences", ROLE_SIGNED_IN, put_preferences,
         .body = &preferences_table, .reply = &preferences_table,
         .doc = "Opt out of personal recommendations, or in again."},
-    {HTTP_GET, "/api/v1/products/{sku}/related", ROLE_ANYONE, get_related,
+    {HTTP_GET, "/api/v1/products/{sku}/related", ROLE_ANYONE, get_related, .others = ROLE_ANYONE,
         .params = &related_params_table, .reply = &recommendations_table,
         .doc = "What is bought together with an item."},
     {HTTP_GET, "/api/v1/trending", ROLE_ANYONE, get_trending, .params = &limit_params_table,

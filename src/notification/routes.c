@@ -15,11 +15,11 @@ const struct route notification_routes[] = {
         .params = &delivery_list_params_table, .reply = &delivery_table, .reply_is_page = true,
         .doc = "The delivery log, newest first."},
     {HTTP_POST, "/api/v1/notifications/deliveries/{deliveryId}/resend", ROLE_ADMIN, post_resend,
-        .params = &delivery_params_table, .reply = &delivery_table,
+        .others = ROLE_ADMIN, .params = &delivery_params_table, .reply = &delivery_table,
         .idempotency = IDEMPOTENCY_ACCEPTED, .outcomes = resend_outcomes,
         .doc = "Send a message once more, under its old Message-ID."},
     {HTTP_GET, "/api/v1/notifications/templates/{name}/preview", ROLE_ADMIN, get_preview,
-        .params = &template_params_table, .reply = &preview_table,
+        .others = ROLE_ADMIN, .params = &template_params_table, .reply = &preview_table,
         .doc = "A template rendered with sample data."},
 };
 const size_t notification_routes_count = ARRAY_SIZE(notification_routes);

@@ -14,6 +14,8 @@ static void put_roles(struct json_writer *w, unsigned roles)
 {
     static const unsigned all[] = {ROLE_USER, ROLE_SELLER, ROLE_ADMIN, ROLE_SERVICE};
     json_array_begin(w);
+    if (roles & ROLE_ANYONE)
+        json_text(w, "anyone");
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         if (roles & all[i])
             json_text(w, role_name(all[i]));
@@ -38,6 +40,8 @@ static void put_routes(struct json_writer *w, const struct route *routes, size_t
         json_put_text(w, "path", r->path);
         json_key(w, "roles");
         put_roles(w, r->roles);
+        json_key(w, "others");
+        put_roles(w, r->others);
         json_put_text(w, "idempotencyKey", idempotency[r->idempotency]);
         json_put_i64(w, "status", r->status ? r->status : 200);
         json_put_text(w, "doc", r->doc);
@@ -244,7 +248,7 @@ static void put_operation(struct json_writer *w, const struct service *s, const 
     put_problem(w, s, r);
     json_object_end(w);
     json_key(w, "security");
-    json_raw(w, r->roles ? SPAN("[{\"bearer\":[]}]") : SPAN("[]"));
+    json_raw(w, r->roles & ROLE_ANYONE ? SPAN("[]") : SPAN("[{\"bearer\":[]}]"));
     json_object_end(w);
 }
 

@@ -1,6 +1,6 @@
 /* One request from the door to its handler: correlation, route, caller, parameters, body,
- * idempotency key, handler, answer. Deny by default: a route without roles is public only because
- * its table row says so. The only place that knows HTTP status numbers of outcomes and errors. */
+ * idempotency key, handler, answer. Deny by default: no service starts with a route that has no
+ * roles. The only place that knows HTTP status numbers of outcomes and errors. */
 
 #include "common/app/dispatch.h"
 
@@ -107,24 +107,51 @@ static const char *methods_text(struct arena *a, unsigned methods)
 
 /* ---- the caller ---- */
 
+#define ROLES_KNOWN (ROLE_SIGNED_IN | ROLE_SERVICE | ROLE_ANYONE)
+
+/* What is wrong with a row; NULL: nothing. People have no business on an internal path. */
+static const char *route_fault(const struct route *r)
+{
+    bool internal = strncmp(r->path, "/internal/", 10) == 0;
+    if (!r->roles || (r->roles & ~(unsigned)ROLES_KNOWN))
+        return "has no roles";
+    if (internal && (r->roles & ROLE_SIGNED_IN))
+        return "is internal, and open to people";
+    if (!(r->roles & ROLE_ANYONE) && (r->others & ~r->roles))
+        return "shows others' things to who may not come";
+    return r->handle ? NULL : "has no handler";
+}
+
+int routes_check(const struct route *routes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *fault = route_fault(&routes[i]);
+        if (!fault)
+            continue;
+        error_note("the route %s %s %s", http_method_name(routes[i].method), routes[i].path, fault);
+        return ERR(ERR_INVALID);
+    }
+    return 0;
+}
+
 static int read_caller(struct request *req)
 {
     struct span header = request_header(req, "Authorization");
     unsigned roles = req->route->roles;
     bool bearer = header.len > 7 && span_equal_nocase(span_make(header.ptr, 7), SPAN("Bearer "));
     if (!bearer)
-        return roles == ROLE_ANYONE ? 0
-                                    : refuse(req, OUTCOME_UNAUTHENTICATED,
-                                          "Send Authorization: Bearer with an access token");
+        return (roles & ROLE_ANYONE) ? 0
+                                     : refuse(req, OUTCOME_UNAUTHENTICATED,
+                                           "Send Authorization: Bearer with an access token");
     struct span token = span_trim(span_make(header.ptr + 7, header.len - 7));
     int r = token_verify(req->arena, token, app()->service->name, &req->caller);
     if (r != 0) {
         req->caller = (struct caller){0};
-        if (roles == ROLE_ANYONE)
+        if ((roles & ROLE_ANYONE))
             return 0;
         return r < 0 ? ERR(r) : refuse(req, r, "The access token is not valid");
     }
-    if (roles != ROLE_ANYONE && !(req->caller.roles & roles))
+    if (!(roles & ROLE_ANYONE) && !(req->caller.roles & roles))
         return refuse(req, OUTCOME_FORBIDDEN, "This needs another role");
     return 0;
 }

@@ -15,6 +15,9 @@ int64_t dispatch_body_limit(void *ctx, enum http_method method, struct span path
 extern const struct route builtin_routes[];
 extern const size_t builtin_routes_count;
 
+/* ERR_INVALID, with a note, when a row leaves open who may come. */
+int routes_check(const struct route *routes, size_t count);
+
 /* Matches "/a/{id}" against "/a/7"; on success calls `on_variable` (NULL ok) for each variable. */
 bool route_matches(const char *pattern, struct span path,
     void (*on_variable)(void *ctx, struct span name, struct span value), void *ctx);

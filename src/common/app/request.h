@@ -10,11 +10,11 @@
 #include "common/net/server.h"
 
 enum role {
-    ROLE_ANYONE = 0, /* no token needed; a valid one is still read */
     ROLE_USER = 1 << 0,
     ROLE_SELLER = 1 << 1,
     ROLE_ADMIN = 1 << 2,
     ROLE_SERVICE = 1 << 3,
+    ROLE_ANYONE = 1 << 4, /* of routes alone: no token needed; a valid one is still read */
     ROLE_SIGNED_IN = ROLE_USER | ROLE_SELLER | ROLE_ADMIN,
 };
 

@@ -1,6 +1,8 @@
 #pragma once
 
-/* The HTTP table of a service: one row a route; deny by default. */
+/* The HTTP table of a service: one row a route. Deny by default: no service starts with a route
+ * that names no role, and what a route names or leads to is its owner's alone unless `others` says
+ * who else reaches it. */
 
 #include "common/app/request.h"
 
@@ -17,6 +19,9 @@ struct route {
     const char *path; /* "/api/v1/orders/{orderId}" */
     unsigned roles;   /* any of; ROLE_ANYONE = public */
     int (*handle)(struct request *req);
+    /* Of those roles, who reaches what belongs to somebody else; for the rest it is not there. The
+     * handlers' SQL sees to it, and a test tries every route as everybody. */
+    unsigned others;
     const struct table
         *params;               /* path variables and query parameters by name, NULL: none allowed */
     const struct table *body;  /* NULL: no body allowed (an empty one is) */

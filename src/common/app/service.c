@@ -475,6 +475,10 @@ int service_main(const struct service *s, int argc, char **argv)
 {
     the_app = (struct app){.service = s};
     parse_arguments(s, argc, argv);
+    if (routes_check(s->routes, s->routes_count) != 0) {
+        fprintf(stderr, "souk-%s: %s\n", s->name, error_text());
+        return 2;
+    }
     if (mode == MODE_DESCRIBE)
         return print_and_leave(s);
     if (config_load(settings, settings_count, s->config, s->config_count) != 0)

@@ -97,6 +97,31 @@ Test(dispatch, parameters__are_checked_by_their_table)
     rig_run(parameters);
 }
 
+static int handle_nothing(struct request *req)
+{
+    return reply_empty(req, 204);
+}
+
+static int check_one(const char *path, unsigned roles, unsigned others)
+{
+    const struct route row = {HTTP_GET, path, roles, handle_nothing, others};
+    int r = routes_check(&row, 1);
+    error_clear();
+    return r;
+}
+Test(dispatch, a_route__that_leaves_open_who_may_come__is_refused)
+{
+    cr_assert_eq(check_one("/a", 0, 0), ERR_INVALID, "nobody is not everybody");
+    cr_assert_eq(check_one("/a", 1u << 9, 0), ERR_INVALID, "a role that there is not");
+    cr_assert_eq(check_one("/a", ROLE_USER, ROLE_ADMIN), ERR_INVALID, "others beyond the roles");
+    cr_assert_eq(check_one("/internal/v1/a", ROLE_SERVICE | ROLE_ADMIN, 0), ERR_INVALID);
+    cr_assert_eq(check_one("/internal/v1/a", ROLE_SERVICE, ROLE_SERVICE), 0);
+    cr_assert_eq(check_one("/internal/v1/a", ROLE_ANYONE, 0), 0, "it says so itself");
+    cr_assert_eq(check_one("/a", ROLE_SIGNED_IN, ROLE_ADMIN), 0);
+    cr_assert_eq(check_one("/a", ROLE_ANYONE, ROLE_ANYONE), 0);
+    cr_assert_eq(routes_check(builtin_routes, builtin_routes_count), 0);
+}
+
 static void callers(void)
 {
     struct seen s = ask(HTTP_GET, "/admin", NULL, NULL);
