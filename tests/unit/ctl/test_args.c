@@ -79,3 +79,15 @@ Test(args, commands__all_of_them__are_found_and_explain_themselves)
     }
     cr_assert_null(command_find("dlq", "burn"));
 }
+
+Test(args, since__age_or_time__and_nothing_else)
+{
+    int64_t us = 0, now_us = clock_wall_us();
+    cr_assert(since_parse("2h", &us));
+    cr_assert_leq(us, clock_wall_us() - 7200 * USEC_PER_SEC);
+    cr_assert_geq(us, now_us - 7200 * USEC_PER_SEC);
+    cr_assert(since_parse("1970-01-01T00:00:01Z", &us));
+    cr_assert_eq(us, USEC_PER_SEC);
+    cr_assert_not(since_parse("yesterday", &us));
+    cr_assert_not(since_parse("", &us));
+}
