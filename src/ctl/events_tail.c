@@ -3,8 +3,9 @@
  * nothing is shown twice, nothing is left out.
  *
  * "From now on" is exact, too: the stream's last chunk is read and passed over until the broker
- * says that there is nothing more. From then on the place is known, also when the connection is
- * lost before the first event comes. */
+ * says that there is nothing more; without waiting, or it would never say so where events come all
+ * the time. From then on the place is known, also when the connection is lost before the first
+ * event comes. */
 
 #include <signal.h>
 #include <stdlib.h>
@@ -208,7 +209,7 @@ static int tail_follow(struct tail *t)
         struct bus_message *m;
         int64_t offset;
         arena_reset(t->arena);
-        int r = stream_next(t->stream, t->arena, LISTEN_US, &m, &offset);
+        int r = stream_next(t->stream, t->arena, t->passing_over ? 0 : LISTEN_US, &m, &offset);
         if (r == 0)
             take(t, m, offset);
         else if (r == STREAM_END)

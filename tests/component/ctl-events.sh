@@ -143,6 +143,7 @@ proof --grace 0s
 gives '... is handled, as the runbook says' 0 "$(state cart) == \"handled\""
 for svc in aibuddy notification; do handle $svc; done
 empty ai-events-queue
+empty notification-queue
 proof --grace 0s
 gives 'handled by all is proven' 0 '.gaps == 0 and .atRest and .dead == 0 and .unhandled == [] and (.subscribers | map(.handled) | add) == 3'
 proof --wait 5s
@@ -207,7 +208,8 @@ check 'the tail shows an event at once' until_true 5 shows all
 check '... in one line for people' until_true 5 grep -Eq '^[0-9T:.-]+Z  user.registered +auth ' "$SCRATCH/users"
 counted() { ! kill -0 "${tails[3]}" 2>/dev/null || ! registered "more$((more += 1))"; }
 more=0
-check 'a count ends it' until_true 10 counted
+check 'a count ends it, also where events come all the time' until_true 10 counted
+kill -KILL "${tails[3]}" 2>/dev/null || true
 status=0
 wait "${tails[3]}" || status=$?
 is '... with 0' "$status" 0
@@ -233,4 +235,8 @@ status=0
 wait "${tails[0]}" || status=$?
 is 'Ctrl-C ends it with 0' "$status" 0
 is 'another publisher is not shown' "$(cat "$SCRATCH/orders")" ''
-check 'a tail into the past finds what was' grep -q "$cleo" <("$CTL" events tail --json --since "$SINCE" --type 'user.#' --count $(($(wc -l <<<"$want") + 1)))
+tail_start past --json --since "$SINCE" --type 'user.#'
+ID=$ann
+check 'a tail into the past finds what was first' until_true 5 shows past
+ID=$cleo
+check '... and what was last' until_true 5 shows past
