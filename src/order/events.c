@@ -102,6 +102,9 @@ static int on_payment_refunded(struct pg_tx *tx, const struct event *e)
     if (!o || p->refunded_total <= o->refunded) /* an older refund's event may come late */
         return 0;
     o->refunded = p->refunded_total > o->total.amount ? o->total.amount : p->refunded_total;
+    /* The newest refund's reason, also where the status stays or its time has not come yet. */
+    if (p->reason && strcmp(o->status, "cancelled") != 0)
+        o->reason = p->reason;
     return apply_facts(tx, o, e, p->reason);
 }
 
