@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <amqp.h>
+#include <amqp_framing.h>
+
 #include "common/base/mem.h"
 #include "common/bus/parcel.h"
 #include "common/bus/wire.h"

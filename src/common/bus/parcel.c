@@ -5,6 +5,9 @@
 
 #include "common/bus/parcel.h"
 
+#include <amqp.h>
+#include <amqp_framing.h>
+
 #include "common/base/mem.h"
 
 static bool header_value(const amqp_field_value_t *v, int64_t *ret_value)

@@ -2,10 +2,9 @@
 
 /* Private to bus/: a message that came in, as one block of ours. */
 
-#include <amqp.h>
-#include <amqp_framing.h>
-
 #include "common/bus/core.h"
+
+struct amqp_basic_properties_t_; /* the library's */
 
 /* What the method frame said. */
 struct parcel_place {
@@ -15,4 +14,4 @@ struct parcel_place {
 };
 /* With room for a body of `body_len` bytes, still to be filled. Freed with mem_free. */
 struct bus_parcel *parcel_new(
-    const struct parcel_place *place, const amqp_basic_properties_t *p, size_t body_len);
+    const struct parcel_place *place, const struct amqp_basic_properties_t_ *p, size_t body_len);
