@@ -18,173 +18,20 @@
 #include <stdio.h>
 
 #include "common/app/service.h"
-#include "common/base/uuid.h"
 #include "common/json/writer.h"
-#include "ctl/audit.h"
-#include "ctl/handled.h"
-#include "ctl/replay_book.h"
-#include "ctl/services.h"
-#include "ctl/stream.h"
+#include "ctl/replay.h"
 
 #define BATCH_LIMIT      200
-#define SCAN_LIMIT       20000 /* events passed over before the offset is written down */
-#define QUIET_US         (300 * USEC_PER_MS)
 #define PUBLISH_US       (10 * USEC_PER_SEC)
 #define PATIENCE_DEFAULT (30 * USEC_PER_SEC)
 #define LOOK_US          (10 * USEC_PER_MS)
 #define LOOK_MAX_US      (200 * USEC_PER_MS)
-#define CLOCKS_APART_S   60
 #define LATE_LIMIT_US    (24 * 3600 * USEC_PER_SEC)
-#define REOPEN_ATTEMPTS  10
-#define REOPEN_PAUSE_US  USEC_PER_SEC
 #define CHECK_PAGE       2000
-
-_Static_assert((int)STREAM_END != CTL_WRONG && (int)STREAM_END != CTL_UNREACHABLE,
-    "reading tells the end from a failure");
-
-struct tally {
-    int64_t read, matched, already, sent, late, not_sent;
-};
-
-struct run {
-    struct ctl *ctl;
-    struct arena *arena; /* of the whole run; a batch has its fiber's */
-    const struct queue_row *queue;
-    const char *type, *stamp;
-    bool dry, rebuild, again;
-    int64_t since_us, until_us, rate, patience_us;
-    struct services services;
-    struct audit audit;
-    struct bus *bus;
-    struct book *book;
-    struct handled *handled;
-    struct stream *stream;
-    struct replay replay;
-    char last_event[UUID_TEXT_SIZE];
-    int64_t begun_s; /* events of later times reach the queue by themselves */
-    struct tally tally;
-    bool done;
-    int result; /* of the batch */
-};
-
-/* ---- reading ---- */
-
-static int stream_lost(const char *why)
-{
-    return ctl_fail(
-        CTL_UNREACHABLE, "the stream %s can't be read: %s", STREAM_AUDIT, *why ? why : "no answer");
-}
-
-static int open_at(struct run *run, const struct stream_start *start)
-{
-    char why[BROKER_WHY_SIZE] = "";
-    int r = stream_open(run->ctl->amqp_url, STREAM_AUDIT, start, &run->stream, why);
-    if (r == STREAM_NO_QUEUE)
-        return ctl_fail(CTL_WRONG, "there is no stream %s", STREAM_AUDIT);
-    return r == 0 ? 0 : stream_lost(why);
-}
-
-static void close_stream(struct run *run)
-{
-    stream_close(run->stream);
-    run->stream = NULL;
-}
-
-/* After the last event that was dealt with: it must still be there, or else this is not the stream
- * that the offset is of. */
-static int open_after_last(struct run *run)
-{
-    struct bus_message *m;
-    int64_t offset, before = run->replay.next_offset - 1;
-    int r = open_at(run, &(struct stream_start){.from = STREAM_OFFSET, .offset = before});
-    if (r != 0)
-        return r;
-    r = stream_next(run->stream, fiber_arena(), QUIET_US, &m, &offset);
-    if (r < 0)
-        return stream_lost("");
-    bool same =
-        r == 0 && offset == before && m->message_id && strcmp(m->message_id, run->last_event) == 0;
-    return same ? 0
-                : ctl_fail(CTL_WRONG,
-                      "the stream is no longer the one that was read up to offset %lld: begin "
-                      "anew with --again",
-                      (long long)before);
-}
-
-static int open_stream(struct run *run)
-{
-    if (run->replay.next_offset)
-        return open_after_last(run);
-    return open_at(run, &(struct stream_start){.from = run->since_us ? STREAM_TIME : STREAM_FIRST,
-                            .time_us = run->since_us});
-}
-
-/* The next event of the stream, on a new connection where the old one was lost. 0, STREAM_END, or
- * CTL_WRONG or CTL_UNREACHABLE after a sentence. */
-static int read_next(struct run *run, struct bus_message **ret_message)
-{
-    for (int attempt = 0;;) {
-        int64_t offset;
-        int r = run->stream
-                    ? stream_next(run->stream, fiber_arena(), QUIET_US, ret_message, &offset)
-                    : ERR_UNAVAILABLE;
-        if (r == 0) {
-            const char *id = (*ret_message)->message_id;
-            run->replay.next_offset = offset + 1;
-            snprintf(run->last_event, sizeof(run->last_event), "%s", id ? id : "");
-            run->tally.read++;
-        }
-        if (r >= 0)
-            return r;
-        if (++attempt > REOPEN_ATTEMPTS)
-            return stream_lost("");
-        if (run->stream)
-            (void)fiber_sleep(REOPEN_PAUSE_US);
-        close_stream(run);
-        r = open_stream(run);
-        if (r != 0 && (r != CTL_UNREACHABLE || attempt == REOPEN_ATTEMPTS))
-            return r;
-    }
-}
-
-static bool is_wanted(const struct run *run, const struct bus_message *m)
-{
-    if (!m->type || !m->message_id || !uuid_valid(span_of(m->message_id)) ||
-        !service_handles(&run->services, run->queue->service, m->type))
-        return false;
-    if (run->type && !topic_matches(run->type, m->type))
-        return false;
-    return run->rebuild || (m->timestamp_s >= run->since_us / USEC_PER_SEC &&
-                               m->timestamp_s <= run->until_us / USEC_PER_SEC);
-}
-
-struct batch {
-    struct letter **at;
-    size_t count;
-};
-
-static int gather(struct run *run, size_t limit, struct batch *b)
-{
-    b->at = arena_array(fiber_arena(), limit, sizeof(*b->at));
-    for (int scanned = 0; b->count < limit && scanned < SCAN_LIMIT; scanned++) {
-        struct bus_message *m;
-        int r = read_next(run, &m);
-        run->done = r == STREAM_END || (r == 0 && m->timestamp_s > run->begun_s + CLOCKS_APART_S);
-        if (run->done || r != 0)
-            return run->done ? 0 : r;
-        if (!is_wanted(run, m))
-            continue;
-        struct letter *l = ARENA_NEW(fiber_arena(), struct letter);
-        *l = (struct letter){
-            .queue = run->queue, .message = m, .id = m->message_id, .type = m->type, .code = ""};
-        b->at[b->count++] = l;
-    }
-    return 0;
-}
 
 /* ---- sending ---- */
 
-static int look(struct run *run, const struct batch *b, bool *done)
+static int look(struct replay_run *run, const struct batch *b, bool *done)
 {
     const char **ids = arena_array(fiber_arena(), b->count, sizeof(*ids));
     for (size_t i = 0; i < b->count; i++)
@@ -206,14 +53,14 @@ static void take_out(struct batch *b, const bool *marked)
     b->count = kept;
 }
 
-static bool noted(const struct run *run, const struct batch *b, const char *result)
+static bool noted(const struct replay_run *run, const struct batch *b, const char *result)
 {
     const struct letter *const *letters = (const struct letter *const *)b->at;
     return result ? audit_outcome(&run->audit, letters, b->count, result)
                   : audit_intent(&run->audit, letters, b->count);
 }
 
-static int publish(struct run *run, const struct batch *b)
+static int publish(struct replay_run *run, const struct batch *b)
 {
     struct arena *a = fiber_arena();
     struct bus_message *messages = arena_array(a, b->count, sizeof(*messages));
@@ -237,7 +84,7 @@ static int publish(struct run *run, const struct batch *b)
 
 /* Until all are handled. Some that are not in time are in a retry tier or among the dead letters,
  * and lost to nobody; when it is all of them, nobody consumes. */
-static int wait_handled(struct run *run, struct batch *b)
+static int wait_handled(struct replay_run *run, struct batch *b)
 {
     size_t all = b->count;
     int64_t deadline_us = clock_mono_us() + run->patience_us, pause_us = LOOK_US;
@@ -258,7 +105,7 @@ static int wait_handled(struct run *run, struct batch *b)
                                 run->queue->service);
 }
 
-static int send_batch(struct run *run, struct batch *b)
+static int send_batch(struct replay_run *run, struct batch *b)
 {
     bool *done = arena_array(fiber_arena(), b->count + 1, sizeof(*done));
     run->tally.matched += (int64_t)b->count;
@@ -282,7 +129,7 @@ static int send_batch(struct run *run, struct batch *b)
     return r;
 }
 
-static int keep_progress(struct run *run, int64_t from_offset, int64_t sent)
+static int keep_progress(struct replay_run *run, int64_t from_offset, int64_t sent)
 {
     if (run->dry || run->replay.next_offset == from_offset)
         return 0;
@@ -295,7 +142,7 @@ static int keep_progress(struct run *run, int64_t from_offset, int64_t sent)
                   : ctl_fail(CTL_UNREACHABLE, "how far it came can't be kept: %s", error_text());
 }
 
-static void keep_rate(const struct run *run, int64_t sent, int64_t began_us)
+static void keep_rate(const struct replay_run *run, int64_t sent, int64_t began_us)
 {
     int64_t due_us = run->rate ? began_us + sent * USEC_PER_SEC / run->rate : 0;
     if (due_us > clock_mono_us())
@@ -304,12 +151,12 @@ static void keep_rate(const struct run *run, int64_t sent, int64_t began_us)
 
 static void work_batch(void *arg)
 {
-    struct run *run = arg;
+    struct replay_run *run = arg;
     struct batch b = {0};
     int64_t began_us = clock_mono_us(), from_offset = run->replay.next_offset,
             sent_before = run->tally.sent;
     size_t limit = run->rate && run->rate < BATCH_LIMIT ? (size_t)run->rate : BATCH_LIMIT;
-    int r = gather(run, limit, &b);
+    int r = replay_gather(run, limit, &b);
     if (r == 0)
         r = send_batch(run, &b);
     int64_t sent = run->tally.sent - sent_before;
@@ -321,7 +168,7 @@ static void work_batch(void *arg)
 }
 
 /* Each batch on a fiber of its own, for what it used is gone with that. */
-static int each_batch(struct run *run, fiber_fn work)
+static int each_batch(struct replay_run *run, fiber_fn work)
 {
     for (run->done = false, run->result = 0; !run->done && run->result == 0;) {
         struct fiber *batch;
@@ -335,7 +182,7 @@ static int each_batch(struct run *run, fiber_fn work)
 /* ---- what a rebuild may forget ---- */
 
 struct cover {
-    struct run *run;
+    struct replay_run *run;
     int64_t forget_us, began_us, found;
     bool any;
 };
@@ -356,18 +203,18 @@ static int compare_page(const struct batch *b)
 
 static void check_page(void *arg)
 {
-    struct run *run = arg;
+    struct replay_run *run = arg;
     struct batch b = {0};
-    run->result = gather(run, CHECK_PAGE, &b);
+    run->result = replay_gather(run, CHECK_PAGE, &b);
     if (run->result == 0)
         run->result = compare_page(&b);
 }
 
 /* Of the events that are kept, the oldest. */
-static int look_at_first(struct run *run)
+static int look_at_first(struct replay_run *run)
 {
     struct bus_message *m;
-    int r = read_next(run, &m);
+    int r = replay_read(run, &m);
     if (r == STREAM_END)
         return ctl_fail(
             CTL_WRONG, "the stream %s is empty: there is nothing to rebuild from", STREAM_AUDIT);
@@ -383,19 +230,19 @@ static int look_at_first(struct run *run)
 
 /* Sets what may be forgotten. The stream is read to its end for it, which costs about 10 µs an
  * event. */
-static int check_cover(struct run *run)
+static int check_cover(struct replay_run *run)
 {
     int64_t handled = 0;
     cover = (struct cover){.run = run, .began_us = clock_wall_us()};
     int r = look_at_first(run);
-    close_stream(run);
+    replay_close(run);
     run->replay.next_offset = 0;
     if (r != 0)
         return r;
     if (book_handled(run->book, cover.forget_us, cover.began_us, NULL, 0, &handled) != 0)
         return ctl_fail(CTL_UNREACHABLE, "the inbox can't be asked: %s", error_text());
     r = each_batch(run, check_page);
-    close_stream(run);
+    replay_close(run);
     run->replay.next_offset = 0;
     run->tally = (struct tally){0};
     if (r != 0 || cover.found >= handled)
@@ -407,7 +254,7 @@ static int check_cover(struct run *run)
 
 /* ---- beginning, going on, ending ---- */
 
-static int begin(struct run *run)
+static int begin(struct replay_run *run)
 {
     char id[UUID_TEXT_SIZE];
     int64_t now_us = clock_wall_us();
@@ -438,7 +285,7 @@ static int begin(struct run *run)
     return 0;
 }
 
-static void go_on(struct run *run, const struct replay *r)
+static void go_on(struct replay_run *run, const struct replay *r)
 {
     const char *what = run->replay.what;
     run->replay = *r;
@@ -454,7 +301,7 @@ static void go_on(struct run *run, const struct replay *r)
         (long long)r->sent);
 }
 
-static int begin_or_go_on(struct run *run)
+static int begin_or_go_on(struct replay_run *run)
 {
     struct replay *unfinished;
     if (book_unfinished(run->book, &unfinished) != 0)
@@ -472,7 +319,7 @@ static int begin_or_go_on(struct run *run)
     return begin(run);
 }
 
-static int finish(struct run *run)
+static int finish(struct replay_run *run)
 {
     if (run->dry)
         return 0;
@@ -488,18 +335,18 @@ static int finish(struct run *run)
                                       (long long)run->tally.late);
 }
 
-static int replay_all(struct run *run)
+static int replay_all(struct replay_run *run)
 {
     int r = begin_or_go_on(run);
     if (r == 0)
         r = each_batch(run, work_batch);
-    close_stream(run);
+    replay_close(run);
     return r == 0 ? finish(run) : r;
 }
 
 /* ---- the command ---- */
 
-static void report(const struct run *run)
+static void report(const struct replay_run *run)
 {
     const struct tally *t = &run->tally;
     const struct {
@@ -547,7 +394,7 @@ static const char *or_dash(const struct args *args, const char *option)
     return text ? text : "-";
 }
 
-static int run_fill(struct run *run, const struct args *args)
+static int run_fill(struct replay_run *run, const struct args *args)
 {
     const char *to = args_text(args, "to");
     run->queue = to ? queue_find(to) : NULL;
@@ -582,7 +429,7 @@ static int run_fill(struct run *run, const struct args *args)
     return r;
 }
 
-static int connect_all(struct run *run)
+static int connect_all(struct replay_run *run)
 {
     const char *variable;
     int r = services_load(run->arena, &run->services);
@@ -605,7 +452,7 @@ static int connect_all(struct run *run)
 static int replay_run(struct ctl *ctl, const struct args *args)
 {
     char stamp[CLOCK_TEXT_SIZE];
-    struct run run = {.ctl = ctl, .stamp = stamp, .arena = fiber_arena()};
+    struct replay_run run = {.ctl = ctl, .stamp = stamp, .arena = fiber_arena()};
     clock_format(clock_wall_us(), stamp);
     run.audit = (struct audit){.path = ctl->audit_path, .action = "replay"};
     int r = run_fill(&run, args);
