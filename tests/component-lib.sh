@@ -130,9 +130,8 @@ sql() {
 
 # service_token CALLER CALLEE: a service token, from auth.
 service_token() {
-    curl -sS --max-time 5 "$AUTH_SERVICE_URL/internal/v1/tokens" -H 'Content-Type: application/json' \
-        -d "$(jq -n --arg s "$1" --arg a "$2" --arg k "$(secret "api-$1")" '{service: $s, audience: $a, apiKey: $k}')" |
-        jq -r .accessToken
+    curl -sS --max-time 5 "$AUTH_SERVICE_URL/oauth2/token" -u "$1:$(secret "api-$1")" \
+        -d "grant_type=client_credentials&audience=$2" | jq -r .access_token
 }
 
 uuid() { sed 's/^\(.\{14\}\)./\17/' /proc/sys/kernel/random/uuid; }

@@ -119,16 +119,38 @@ struct roles_value {
 };
 extern const struct table roles_table;
 
-struct service_token_body {
-    const char *service, *api_key, *audience;
-};
-extern const struct table service_token_table;
+#define OAUTH_PUBLIC_CLIENT "souk-app"
 
-struct service_token_answer {
-    const char *access_token;
+struct oauth_token_form {
+    const char *grant_type, *client_id, *client_secret;
+    const char *refresh_token, *audience, *resource, *scope;
+};
+extern const struct table oauth_token_form_table;
+
+/* To be revoked or introspected. */
+struct oauth_presented_form {
+    const char *token, *token_type_hint, *client_id, *client_secret;
+};
+extern const struct table oauth_presented_form_table;
+
+struct oauth_token {
+    const char *access_token, *token_type, *refresh_token;
     int64_t expires_in;
 };
-extern const struct table service_token_answer_table;
+extern const struct table oauth_token_table;
+
+struct oauth_error {
+    const char *error, *error_description;
+};
+extern const struct table oauth_error_table;
+
+struct oauth_introspection {
+    bool active;
+    const char *iss, *sub, *aud, *client_id, *username, *token_type, *sid;
+    struct list roles; /* const char * */
+    int64_t exp;
+};
+extern const struct table oauth_introspection_table;
 
 struct introspect_body {
     const char *token;
@@ -143,6 +165,18 @@ struct introspection {
     int64_t expires_at;
 };
 extern const struct table introspection_table;
+
+struct revocation {
+    const char *session_id;
+    int64_t ended_at;
+};
+extern const struct table revocation_table;
+
+struct revocation_params {
+    int64_t since, limit;
+    const char *cursor;
+};
+extern const struct table revocation_params_table;
 
 struct user_params {
     const char *user_id, *address_id, *session_id, *cursor;
@@ -273,6 +307,7 @@ extern const size_t signing_commands_count;
 
 /* ---- service_keys.c ---- */
 
+bool service_known(const char *name);
 /* Whether `key` is the secret of that service. */
 bool service_key_fits(const char *service, const char *key);
 
@@ -324,6 +359,7 @@ enum auth_sql {
     SQL_ADDRESS_DELETE,
     SQL_ADDRESS_DEFAULT,
     SQL_PURGE,
+    SQL_REVOCATIONS,
     SQL_CLIENT_SEEN,
     SQL_MAIL_TOKEN_INSERT,
     SQL_MAIL_TOKENS_END,
@@ -390,6 +426,9 @@ int store_address_save(struct pg_tx *tx, const char *user_id, const struct user_
     struct user_address **ret_address) PARKS;
 int store_address_delete(
     struct pg_tx *tx, const char *user_id, const char *address_id, bool *ret_deleted) PARKS;
+/* Sessions that have ended since then, the first ended first, from `after` on. */
+int store_revocations(
+    int64_t since_us, const struct place *after, int64_t limit, struct list *ret_revocations) PARKS;
 int store_purge(void) PARKS; /* sessions that ended long ago, with their tokens */
 
 /* Sends what is queued. Whether the account was never used from this client, though from others. */
@@ -489,6 +528,22 @@ int post_logout(struct request *req);
 int post_password(struct request *req);
 int get_sessions(struct request *req);
 int delete_session(struct request *req);
+/* The next pair of a login's tokens against its refresh token. */
+struct session_grant {
+    struct user *user;
+    const char *session_id, *access_token, *refresh_token;
+};
+/* 0; AUTH_INVALID_REFRESH_TOKEN; AUTH_REFRESH_TOKEN_REUSED, with the session ended. */
+int session_refresh(struct request *req, const char *refresh_token, struct session_grant *ret_grant)
+    PARKS;
+/* Ends a session of the user, with its entry in the audit log. */
+int session_end(struct request *req, const char *user_id, const char *session_id,
+    const char *reason, const char *audit_type, bool *ret_ended) PARKS;
+/* oauth_handlers.c */
+int post_oauth_token(struct request *req);
+int post_oauth_revoke(struct request *req);
+int post_oauth_introspect(struct request *req);
+int get_oauth_metadata(struct request *req);
 /* user_handlers.c */
 int get_user(struct request *req);
 int patch_user(struct request *req);
@@ -502,7 +557,7 @@ int put_address(struct request *req);
 int delete_address(struct request *req);
 /* internal_handlers.c */
 int get_jwks(struct request *req);
-int post_service_token(struct request *req);
 int post_introspect(struct request *req);
+int get_revocations(struct request *req);
 int get_internal_user(struct request *req);
 int get_internal_address(struct request *req);

@@ -1,5 +1,4 @@
-/* What other services ask: keys, their own tokens, whether a shopper's token still counts, who a
- * user is. */
+/* What other services ask: keys, whether a shopper's token still counts, who a user is. */
 
 #include "auth/auth.h"
 
@@ -8,25 +7,6 @@ int get_jwks(struct request *req)
     reply_cache(req,
         arena_printf(req->arena, "public, max-age=%lld", (long long)config_i64("JWKS_MAX_AGE_S")));
     return reply_text(req, 200, "application/json", signing_jwks());
-}
-
-int post_service_token(struct request *req)
-{
-    const struct service_token_body *body = req->body;
-    const char *token;
-    int64_t lifetime_s = config_i64("SERVICE_TOKEN_TTL_S");
-    if (!service_key_fits(body->service, body->api_key)) {
-        log_warn("service token refused", LF_TEXT("service", body->service));
-        return refuse(req, AUTH_INVALID_API_KEY, "Check AUTH_SERVICE_API_KEY of %s", body->service);
-    }
-    TRY(signing_sign(&(struct token_claims){.subject = body->service,
-                         .audience = body->audience,
-                         .roles = ROLE_SERVICE,
-                         .issued_s = clock_wall_us() / USEC_PER_SEC,
-                         .lifetime_s = lifetime_s},
-        &token));
-    return reply(req, 200, &service_token_answer_table,
-        &(struct service_token_answer){.access_token = token, .expires_in = lifetime_s});
 }
 
 /* The signature, then the session and its user as they are now: one round trip. */
@@ -50,6 +30,23 @@ int post_introspect(struct request *req)
             .session_id = caller.session_id,
             .expires_at = caller.expires_s * USEC_PER_SEC};
     return reply(req, 200, &introspection_table, &answer);
+}
+
+/* Of everybody's sessions: an access token names its own. */
+int get_revocations(struct request *req)
+{
+    const struct revocation_params *p = req->params;
+    struct place after;
+    const char *next = NULL;
+    struct list rows;
+    TRY(place_read(req, p->cursor, true, &after));
+    TRY(store_revocations(p->since, &after, p->limit, &rows));
+    if ((int64_t)rows.len > p->limit) {
+        rows.len = (size_t)p->limit;
+        const struct revocation *last = LIST_AT(rows, struct revocation, rows.len - 1);
+        next = place_cursor(req->arena, last->ended_at, last->session_id);
+    }
+    return reply_page(req, &revocation_table, rows, next);
 }
 
 int get_internal_user(struct request *req)

@@ -9,7 +9,11 @@ static const int refresh_outcomes[] = {AUTH_INVALID_REFRESH_TOKEN, AUTH_REFRESH_
 static const int address_outcomes[] = {AUTH_TOO_MANY_ADDRESSES, 0};
 static const int verification_outcomes[] = {AUTH_EMAIL_VERIFIED, 0};
 static const int link_outcomes[] = {AUTH_INVALID_LINK, 0};
-static const int service_token_outcomes[] = {AUTH_INVALID_API_KEY, 0};
+static const int oauth_token_outcomes[] = {AUTH_OAUTH_INVALID_REQUEST, AUTH_OAUTH_INVALID_CLIENT,
+    AUTH_OAUTH_INVALID_GRANT, AUTH_OAUTH_UNAUTHORIZED_CLIENT, AUTH_OAUTH_UNSUPPORTED_GRANT_TYPE,
+    AUTH_OAUTH_INVALID_SCOPE, AUTH_OAUTH_INVALID_TARGET, 0};
+static const int oauth_outcomes[] = {
+    AUTH_OAUTH_INVALID_REQUEST, AUTH_OAUTH_INVALID_CLIENT, AUTH_OAUTH_UNSUPPORTED_TOKEN_TYPE, 0};
 
 /* Routes that give out tokens take no Idempotency-Key: a stored answer would hold them in plain. */
 const struct route auth_routes[] = {
@@ -87,13 +91,24 @@ const struct route auth_routes[] = {
 
     {HTTP_GET, "/.well-known/jwks.json", ROLE_ANYONE, get_jwks,
         .doc = "The public keys of access tokens (RFC 7517)."},
-    {HTTP_POST, "/internal/v1/tokens", ROLE_ANYONE, post_service_token,
-        .body = &service_token_table, .reply = &service_token_answer_table, .status = 200,
-        .outcomes = service_token_outcomes,
-        .doc = "A service token for one callee, against the caller's own key."},
+    {HTTP_GET, "/.well-known/oauth-authorization-server", ROLE_ANYONE, get_oauth_metadata,
+        .doc = "What an OAuth library needs to know (RFC 8414)."},
+    {HTTP_POST, "/oauth2/token", ROLE_ANYONE, post_oauth_token, .body = &oauth_token_form_table,
+        .form = true, .reply = &oauth_token_table, .status = 200, .outcomes = oauth_token_outcomes,
+        .doc = "The next tokens of a login, or a service's token for one callee (RFC 6749)."},
+    {HTTP_POST, "/oauth2/revoke", ROLE_ANYONE, post_oauth_revoke,
+        .body = &oauth_presented_form_table, .form = true, .status = 200,
+        .outcomes = oauth_outcomes, .doc = "End the login of a token (RFC 7009)."},
+    {HTTP_POST, "/oauth2/introspect", ROLE_ANYONE, post_oauth_introspect,
+        .body = &oauth_presented_form_table, .form = true, .reply = &oauth_introspection_table,
+        .status = 200, .outcomes = oauth_outcomes,
+        .doc = "Whether a token counts now, for services (RFC 7662)."},
     {HTTP_POST, "/internal/v1/tokens/introspect", ROLE_SERVICE, post_introspect,
         .body = &introspect_table, .reply = &introspection_table, .status = 200,
         .doc = "Whether a user's token counts now, and whose it is."},
+    {HTTP_GET, "/internal/v1/revocations", ROLE_SERVICE, get_revocations,
+        .params = &revocation_params_table, .reply = &revocation_table, .reply_is_page = true,
+        .doc = "Sessions that have ended since a time, the first ended first."},
     {HTTP_GET, "/internal/v1/users/{userId}", ROLE_SERVICE, get_internal_user,
         .others = ROLE_SERVICE, .params = &user_params_table, .reply = &internal_user_table,
         .doc = "A user."},

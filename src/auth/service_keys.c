@@ -11,6 +11,16 @@
 #define KEY_SIZE_MIN   16
 #define KEY_SIZE_LIMIT 512
 
+bool service_known(const char *name)
+{
+    static const char *const services[] = {
+        "auth", "cart", "order", "payment", "seller", "notification", "aibuddy"};
+    for (size_t i = 0; i < ARRAY_SIZE(services); i++)
+        if (strcmp(services[i], name) == 0)
+            return true;
+    return false;
+}
+
 /* The length without a line's end; 0 when there is no such key. */
 static size_t read_key(const char *service, char key[static KEY_SIZE_LIMIT])
 {

@@ -222,14 +222,6 @@ int post_login(struct request *req)
 
 /* ---- staying in ---- */
 
-static int answer_refresh(
-    struct request *req, struct user *u, const char *session_id, const char *successor)
-{
-    const char *access;
-    TRY(sign_for(u, session_id, &access));
-    return reply_tokens(req, 200, u, access, successor);
-}
-
 /* Ends the family, once, and lets the owner know. */
 static int end_reused(struct request *req, const struct refresh_state *state)
 {
@@ -255,16 +247,16 @@ static int end_reused(struct request *req, const struct refresh_state *state)
 
 /* The token could not be spent: the answer to its first use got lost, or something is wrong. */
 static int refresh_again(
-    struct request *req, const char *token, const char *successor, const char *client)
+    struct request *req, const char *token, const char *client, struct session_grant *grant)
 {
     struct refresh_state *state;
-    struct user *u = NULL;
     TRY(store_refresh_state(token, &state));
     switch (refresh_judge(state, client, clock_wall_us())) {
     case REFRESH_REPEAT:
-        TRY(store_session_user(state->session_id, state->user_id, &u));
-        if (u)
-            return answer_refresh(req, u, state->session_id, successor);
+        grant->session_id = state->session_id;
+        TRY(store_session_user(state->session_id, state->user_id, &grant->user));
+        if (grant->user)
+            return 0;
         break;
     case REFRESH_REUSED:
         TRY(end_reused(req, state));
@@ -275,33 +267,47 @@ static int refresh_again(
     return refuse(req, AUTH_INVALID_REFRESH_TOKEN, "This refresh token is not good (any more)");
 }
 
-int post_refresh(struct request *req)
+int session_refresh(struct request *req, const char *refresh_token, struct session_grant *ret_grant)
 {
-    const struct refresh_body *body = req->body;
     char *successor = arena_alloc(req->arena, CRYPTO_TOKEN_SIZE);
     const char *client = client_of(req);
     struct refreshed *refreshed;
-    refresh_successor(signing_refresh_secret(), body->refresh_token, successor);
+    struct session_grant grant = {.refresh_token = successor};
+    refresh_successor(signing_refresh_secret(), refresh_token, successor);
     FAULT("refresh_before_commit");
     TRY(store_refresh(
-        body->refresh_token, successor, client, config_i64("REFRESH_TOKEN_TTL_S"), &refreshed));
+        refresh_token, successor, client, config_i64("REFRESH_TOKEN_TTL_S"), &refreshed));
     FAULT("refresh_after_commit");
-    if (!refreshed)
-        return refresh_again(req, body->refresh_token, successor, client);
-    return answer_refresh(req, &refreshed->user, refreshed->session_id, successor);
+    if (refreshed) {
+        grant.user = &refreshed->user;
+        grant.session_id = refreshed->session_id;
+    } else {
+        TRY(refresh_again(req, refresh_token, client, &grant));
+    }
+    TRY(sign_for(grant.user, grant.session_id, &grant.access_token));
+    *ret_grant = grant;
+    return 0;
+}
+
+int post_refresh(struct request *req)
+{
+    const struct refresh_body *body = req->body;
+    struct session_grant grant;
+    TRY(session_refresh(req, body->refresh_token, &grant));
+    return reply_tokens(req, 200, grant.user, grant.access_token, grant.refresh_token);
 }
 
 /* ---- going out ---- */
 
-static int end_session(struct request *req, const char *session_id, const char *reason,
-    const char *audit_type, bool *ret_ended)
+int session_end(struct request *req, const char *user_id, const char *session_id,
+    const char *reason, const char *audit_type, bool *ret_ended)
 {
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
     bool ended;
     TRY(pg_begin(app()->pg, &tx));
-    TRY(store_session_end(tx, session_id, req->caller.user_id, reason, &ended));
+    TRY(store_session_end(tx, session_id, user_id, reason, &ended));
     if (ended)
-        TRY(audit(req, tx, about_session(audit_type, req->caller.user_id, session_id)));
+        TRY(audit(req, tx, about_session(audit_type, user_id, session_id)));
     TRY(pg_commit(tx));
     *ret_ended = ended;
     return 0;
@@ -311,7 +317,8 @@ int post_logout(struct request *req)
 {
     bool ended;
     if (req->caller.session_id)
-        TRY(end_session(req, req->caller.session_id, "logout", "logout", &ended));
+        TRY(session_end(
+            req, req->caller.user_id, req->caller.session_id, "logout", "logout", &ended));
     return reply_empty(req, 204); /* also when it had ended before */
 }
 
@@ -338,7 +345,7 @@ int delete_session(struct request *req)
     const struct user_params *p = req->params;
     bool ended;
     TRY(require_live(req));
-    TRY(end_session(req, p->session_id, "revoked", "session_revoked", &ended));
+    TRY(session_end(req, req->caller.user_id, p->session_id, "revoked", "session_revoked", &ended));
     if (!ended)
         return refuse(req, OUTCOME_NOT_FOUND, "You have no session %s", p->session_id);
     return reply_empty(req, 204);

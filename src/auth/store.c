@@ -134,6 +134,11 @@ const struct pg_statement auth_statements[] = {
         "UPDATE addresses SET is_default = true WHERE id = (SELECT id FROM addresses "
         "WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1) "
         "AND NOT EXISTS (SELECT 1 FROM addresses WHERE user_id = $1 AND is_default)"},
+    [SQL_REVOCATIONS] = {"revocations",
+        "SELECT s.id, s.ended_at FROM sessions s WHERE s.ended_at >= $1 "
+        "AND ($2::timestamptz IS NULL OR (s.ended_at, s.id) > ($2, $3::uuid)) "
+        "ORDER BY s.ended_at, s.id LIMIT $4",
+        &revocation_table},
     [SQL_PURGE] = {"session_purge",
         "DELETE FROM sessions WHERE expires_at < now() - interval '1 day' "
         "OR ended_at < now() - interval '30 days'"},
@@ -325,6 +330,17 @@ int store_sessions_end(
 {
     return pg_queue(tx, &auth_statements[SQL_SESSIONS_END],
         PG_ARGS(PG_TEXT(user_id), PG_TEXT(except_id), PG_TEXT(reason)));
+}
+
+int store_revocations(
+    int64_t since_us, const struct place *after, int64_t limit, struct list *ret_revocations)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &auth_statements[SQL_REVOCATIONS],
+        PG_ARGS(PG_TIME(since_us), PG_TIME(after->number), PG_TEXT(after->id), PG_I64(limit + 1)),
+        &result));
+    *ret_revocations = result.rows;
+    return 0;
 }
 
 int store_purge(void)

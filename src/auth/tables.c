@@ -180,26 +180,61 @@ static const struct field roles_fields[] = {
 };
 const struct table roles_table = TABLE("Roles", struct roles_value, roles_fields);
 
-static const char *const service_names[] = {
-    "auth", "cart", "order", "payment", "seller", "notification", "aibuddy", NULL};
+#define CLIENT_FIELDS(type)                                                                        \
+    FIELD_TEXT(type, client_id, "client_id", .max = 64),                                           \
+        FIELD_TEXT(type, client_secret, "client_secret", .max = 512, .secret = true)
 
-static const struct field service_token_fields[] = {
-    FIELD_TEXT(
-        struct service_token_body, service, "service", .required = true, .choices = service_names),
-    FIELD_TEXT(struct service_token_body, api_key, "apiKey", .required = true, .min = 1, .max = 512,
+static const struct field oauth_token_form_fields[] = {
+    FIELD_TEXT(struct oauth_token_form, grant_type, "grant_type", .required = true,
+        .doc = "refresh_token or client_credentials"),
+    CLIENT_FIELDS(struct oauth_token_form),
+    FIELD_TEXT(struct oauth_token_form, refresh_token, "refresh_token", .max = 512, .secret = true),
+    FIELD_TEXT(struct oauth_token_form, audience, "audience", .doc = "the service to be called"),
+    FIELD_TEXT(struct oauth_token_form, resource, "resource",
+        .doc = "the same as urn:souk:<service> (RFC 8707)"),
+    FIELD_TEXT(struct oauth_token_form, scope, "scope", .doc = "there are none"),
+};
+const struct table oauth_token_form_table =
+    TABLE("OAuthTokenRequest", struct oauth_token_form, oauth_token_form_fields);
+
+static const struct field oauth_presented_form_fields[] = {
+    FIELD_TEXT(struct oauth_presented_form, token, "token", .required = true, .max = 16384,
         .secret = true),
-    FIELD_TEXT(struct service_token_body, audience, "audience", .required = true,
-        .choices = service_names),
+    FIELD_TEXT(struct oauth_presented_form, token_type_hint, "token_type_hint"),
+    CLIENT_FIELDS(struct oauth_presented_form),
 };
-const struct table service_token_table =
-    TABLE("ServiceTokenRequest", struct service_token_body, service_token_fields);
+const struct table oauth_presented_form_table =
+    TABLE("OAuthPresented", struct oauth_presented_form, oauth_presented_form_fields);
 
-static const struct field service_token_answer_fields[] = {
-    FIELD_TEXT(struct service_token_answer, access_token, "accessToken", .secret = true),
-    FIELD_I64(struct service_token_answer, expires_in, "expiresIn", .doc = "seconds"),
+static const struct field oauth_token_fields[] = {
+    FIELD_TEXT(struct oauth_token, access_token, "access_token", .secret = true),
+    FIELD_TEXT(struct oauth_token, token_type, "token_type"),
+    FIELD_I64(struct oauth_token, expires_in, "expires_in", .doc = "seconds"),
+    FIELD_TEXT(
+        struct oauth_token, refresh_token, "refresh_token", .secret = true, .omit_empty = true),
 };
-const struct table service_token_answer_table =
-    TABLE("ServiceToken", struct service_token_answer, service_token_answer_fields);
+const struct table oauth_token_table = TABLE("OAuthToken", struct oauth_token, oauth_token_fields);
+
+static const struct field oauth_error_fields[] = {
+    FIELD_TEXT(struct oauth_error, error, "error"),
+    FIELD_TEXT(struct oauth_error, error_description, "error_description"),
+};
+const struct table oauth_error_table = TABLE("OAuthError", struct oauth_error, oauth_error_fields);
+
+static const struct field oauth_introspection_fields[] = {
+    FIELD_BOOL(struct oauth_introspection, active, "active"),
+    FIELD_TEXT(struct oauth_introspection, iss, "iss"),
+    FIELD_TEXT(struct oauth_introspection, sub, "sub"),
+    FIELD_TEXT(struct oauth_introspection, aud, "aud"),
+    FIELD_TEXT(struct oauth_introspection, client_id, "client_id"),
+    FIELD_TEXT(struct oauth_introspection, token_type, "token_type"),
+    FIELD_I64(struct oauth_introspection, exp, "exp"),
+    FIELD_TEXT(struct oauth_introspection, username, "username", .omit_empty = true),
+    FIELD_TEXT(struct oauth_introspection, sid, "sid", .omit_empty = true),
+    FIELD_TEXTS(struct oauth_introspection, roles, "roles", .omit_empty = true),
+};
+const struct table oauth_introspection_table =
+    TABLE("OAuthIntrospection", struct oauth_introspection, oauth_introspection_fields);
 
 static const struct field introspect_fields[] = {
     FIELD_TEXT(struct introspect_body, token, "token", .required = true, .min = 1, .max = 16384,
@@ -219,6 +254,20 @@ static const struct field introspection_fields[] = {
 };
 const struct table introspection_table =
     TABLE("Introspection", struct introspection, introspection_fields);
+
+static const struct field revocation_fields[] = {
+    FIELD_UUID(struct revocation, session_id, "sessionId"),
+    FIELD_TIME(struct revocation, ended_at, "endedAt"),
+};
+const struct table revocation_table = TABLE("Revocation", struct revocation, revocation_fields);
+
+static const struct field revocation_params_fields[] = {
+    FIELD_TIME(struct revocation_params, since, "since", .required = true),
+    FIELD_TEXT(struct revocation_params, cursor, "cursor", .max = 512),
+    FIELD_I64(struct revocation_params, limit, "limit", .min = 1, .max = 1000, .fallback = 1000),
+};
+const struct table revocation_params_table =
+    TABLE("RevocationParams", struct revocation_params, revocation_params_fields);
 
 #define PARAM_USER    FIELD_UUID(struct user_params, user_id, "userId", .required = true)
 #define PARAM_ADDRESS FIELD_UUID(struct user_params, address_id, "addressId", .required = true)

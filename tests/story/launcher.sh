@@ -23,7 +23,7 @@ running redis && die "redis still runs"
 http_ok "$PUBLIC_URL/.well-known/jwks.json" || die "the gateway does not reach auth"
 
 # Nothing internal is reachable through the gateway, and what it says itself is a problem document.
-for path in /metrics /debug/fibers /internal/v1/tokens /livez '/api/v1/auth/../../internal/v1/tokens' '/api/v1/auth/%2e%2e/x'; do
+for path in /metrics /debug/fibers /internal/v1/revocations /livez '/api/v1/auth/../../internal/v1/revocations' '/api/v1/auth/%2e%2e/x'; do
     answer=$(curl -s --path-as-is -w '\n%{http_code} %{content_type}' "$PUBLIC_URL$path")
     [ "${answer##*$'\n'}" = '404 application/problem+json' ] || die "$path answers ${answer##*$'\n'}"
     jq -e '.status == 404 and .code == "not_found" and (.correlationId | length > 0)' <<<"${answer%$'\n'*}" >/dev/null

@@ -233,7 +233,8 @@ static void put_operation(struct json_writer *w, const struct service *s, const 
         json_key(w, "requestBody");
         json_object_begin(w);
         json_put_bool(w, "required", true);
-        put_content(w, "application/json", r->body, false);
+        put_content(
+            w, r->form ? "application/x-www-form-urlencoded" : "application/json", r->body, false);
         json_object_end(w);
     }
     json_key(w, "responses");

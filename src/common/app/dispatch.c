@@ -7,6 +7,7 @@
 #include "common/app/idempotency.h"
 #include "common/app/metrics.h"
 #include "common/app/params.h"
+#include "common/app/revocation.h"
 #include "common/app/token.h"
 #include "common/app/work.h"
 #include "common/base/uuid.h"
@@ -145,6 +146,8 @@ static int read_caller(struct request *req)
                                            "Send Authorization: Bearer with an access token");
     struct span token = span_trim(span_make(header.ptr + 7, header.len - 7));
     int r = token_verify(req->arena, token, app()->service->name, &req->caller);
+    if (r == 0 && revocations_have(req->caller.session_id))
+        r = OUTCOME_UNAUTHENTICATED;
     if (r != 0) {
         req->caller = (struct caller){0};
         if ((roles & ROLE_ANYONE))
@@ -162,7 +165,7 @@ static int read_body(struct request *req)
 {
     const struct route *route = req->route;
     struct span body = req->http->body;
-    if (route->raw_body)
+    if (route->raw_body || route->form)
         return 0;
     if (!route->body)
         return body.len == 0 ? 0 : refuse(req, OUTCOME_MALFORMED, "This resource takes no body");

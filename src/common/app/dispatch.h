@@ -22,6 +22,5 @@ int routes_check(const struct route *routes, size_t count);
 bool route_matches(const char *pattern, struct span path,
     void (*on_variable)(void *ctx, struct span name, struct span value), void *ctx);
 
-const struct outcome_row *outcome_find(int outcome);
 extern const struct outcome_row common_outcomes[];
 extern const size_t common_outcomes_count;

@@ -17,6 +17,7 @@ struct outcome_row {
     const char *code;
     const char *title;
 };
+const struct outcome_row *outcome_find(int outcome); /* NULL: in no table */
 /* In a service's header:
  *     enum order_outcome { ORDER_OUTCOME_BASE_ = OUTCOME_SERVICE_BASE,
  *     #define OUTCOME(name, status, code, title) ORDER_##name,

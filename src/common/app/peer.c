@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/app/form.h"
 #include "common/app/peers.h"
 #include "common/app/service.h"
 #include "common/app/work.h"
@@ -18,7 +19,7 @@
 #define TOKEN_MARGIN_US   (60 * USEC_PER_SEC) /* or a quarter of its life, when that is less */
 #define TOKEN_SLACK_US    (5 * USEC_PER_SEC)
 #define TOKEN_PATIENCE_US (2 * USEC_PER_SEC)
-#define TOKEN_ENDPOINT    "/internal/v1/tokens"
+#define TOKEN_ENDPOINT    "/oauth2/token"
 
 struct peer {
     char name[32];
@@ -74,25 +75,14 @@ struct http_peer *peer_get(const char *name)
 
 /* ---- service tokens ---- */
 
-struct token_request {
-    const char *service, *api_key, *audience;
-};
-static const struct field token_request_fields[] = {
-    FIELD_TEXT(struct token_request, service, "service"),
-    FIELD_TEXT(struct token_request, api_key, "apiKey", .secret = true),
-    FIELD_TEXT(struct token_request, audience, "audience"),
-};
-static const struct table token_request_table =
-    TABLE("TokenRequest", struct token_request, token_request_fields);
-
 struct token_answer {
     const char *access_token;
     int64_t expires_in;
 };
 static const struct field token_answer_fields[] = {
-    FIELD_TEXT(struct token_answer, access_token, "accessToken", .required = true, .max = 4096),
+    FIELD_TEXT(struct token_answer, access_token, "access_token", .required = true, .max = 4096),
     FIELD_I64(
-        struct token_answer, expires_in, "expiresIn", .required = true, .min = 1, .max = 3600),
+        struct token_answer, expires_in, "expires_in", .required = true, .min = 1, .max = 3600),
 };
 static const struct table token_answer_table =
     TABLE("TokenAnswer", struct token_answer, token_answer_fields);
@@ -100,15 +90,16 @@ static const struct table token_answer_table =
 static int token_fetch_now(struct peer *p)
 {
     struct buf body = {0};
-    struct json_writer w = json_writer_on(&body);
-    json_struct(&w, &token_request_table,
-        &(struct token_request){
-            app()->service->name, config_text("AUTH_SERVICE_API_KEY"), p->name});
+    form_put(&body, "grant_type", "client_credentials");
+    form_put(&body, "audience", p->name);
+    form_put(&body, "client_id", app()->service->name);
+    form_put(&body, "client_secret", config_text("AUTH_SERVICE_API_KEY"));
     struct http_answer answer;
     int r = http_call(peer_get("auth"),
         &(struct http_call){.method = HTTP_POST,
             .path = TOKEN_ENDPOINT,
             .body = buf_span(&body),
+            .content_type = "application/x-www-form-urlencoded",
             .idempotent = true},
         &answer);
     buf_deinit(&body);

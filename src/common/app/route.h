@@ -31,6 +31,7 @@ struct route {
     enum idempotency idempotency;
     int64_t body_limit; /* 0: 64 KiB */
     bool raw_body;      /* the handler reads req->http->body itself (signed webhooks, CSV) */
+    bool form; /* the body is a form of the fields in `body`; the handler reads it: form_read() */
     const int
         *outcomes; /* 0-terminated list of the service's own outcomes it may answer, for the docs */
     const char *doc; /* one sentence */

@@ -24,6 +24,7 @@
 #include "common/app/peers.h"
 #include "common/app/periodic.h"
 #include "common/app/relay.h"
+#include "common/app/revocation.h"
 #include "common/app/settings.h"
 #include "common/app/signals.h"
 #include "common/app/suspect.h"
@@ -397,6 +398,8 @@ static int start_serving(void)
     TRY(app_every("idempotency purge", 3600 * USEC_PER_SEC, idempotency_purge));
     if (s->backlog)
         TRY(backlog_start(s->backlog));
+    if (strcmp(s->name, "auth") != 0)
+        TRY(revocations_start());
     if (s->start)
         TRY(s->start());
     TRY(http_server_new(the_app.loop,

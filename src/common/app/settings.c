@@ -21,8 +21,12 @@ const struct config_row settings[] = {
     {"AIBUDDY_SERVICE_URL", CONFIG_TEXT, .fallback = "", .doc = "base URL of aibuddy"},
     {"AUTH_SERVICE_API_KEY", CONFIG_TEXT, .fallback = "", .secret = true,
         .doc = "this service's secret for service tokens"},
+    {"REVOCATION_POLL_S", CONFIG_I64, .fallback = "5", .min = 1, .max = 20,
+        .doc = "how often auth is asked which logins have ended"},
     {"PUBLIC_URL", CONFIG_TEXT, .fallback = "http://127.0.0.1:8080",
-        .doc = "where shoppers reach the gateway"},
+        .doc =
+            "where shoppers reach the gateway; tokens name it as their issuer, so it is the same "
+            "for all services"},
     {"REQUEST_TIMEOUT_MS", CONFIG_I64, .fallback = "2000", .min = 50, .max = 60000,
         .doc = "deadline of a request when the caller sent none"},
     {"READY_OUTBOX_AGE_S", CONFIG_I64, .fallback = "300", .max = 86400,

@@ -38,6 +38,7 @@ struct verification_key {
 struct cached_token {
     uint8_t digest[SHA256_SIZE];
     char kid[KID_SIZE];
+    const char *audience;
     int64_t not_before_s, expires_s;
     struct arena *arena;
     struct caller caller;
@@ -276,11 +277,15 @@ static bool signature_valid(
     return pinned;
 }
 
+static bool audience_fits(const char *audience, const char *service_name)
+{
+    return strcmp(audience, TOKEN_AUDIENCE_USER) == 0 ||
+           (service_name && strcmp(audience, service_name) == 0);
+}
+
 static bool claims_valid(const struct token_payload *p, const char *service_name, int64_t now_s)
 {
-    bool for_users = strcmp(p->aud, TOKEN_AUDIENCE_USER) == 0;
-    bool for_service = service_name && strcmp(p->aud, service_name) == 0;
-    return strcmp(p->iss, issuer) == 0 && (for_users || for_service) &&
+    return strcmp(p->iss, issuer) == 0 && audience_fits(p->aud, service_name) &&
            p->exp > now_s - TOKEN_SKEW_S && p->nbf <= now_s + TOKEN_SKEW_S &&
            p->iat <= now_s + TOKEN_SKEW_S && p->exp > p->nbf;
 }
@@ -367,6 +372,7 @@ static void cache_put(
     t->arena = arena_new();
     t->caller = caller_from(t->arena, p, (struct span){0});
     snprintf(t->kid, sizeof(t->kid), "%s", kid);
+    t->audience = arena_strdup(t->arena, p->aud);
     t->expires_s = p->exp;
     t->not_before_s = p->nbf;
     memcpy(t->digest, digest, SHA256_SIZE);
@@ -404,6 +410,8 @@ int token_verify(
         return reject("size");
     crypto_sha256(token, digest);
     struct cached_token *known = cache_get(digest, clock_wall_us() / USEC_PER_SEC);
+    if (known && !audience_fits(known->audience, service_name))
+        return reject("audience");
     if (known) {
         *ret_caller = caller_copy(a, &known->caller, token);
         return 0;

@@ -12,7 +12,8 @@
 #define TOKEN_SIZE_LIMIT    4096
 #define TOKEN_SKEW_S        60
 
-/* 0; OUTCOME_UNAUTHENTICATED (any defect, no reason given to the outside; logged at debug);
+/* Users' tokens, and those of services for `service_name` (NULL: for none). 0;
+ * OUTCOME_UNAUTHENTICATED (any defect, no reason given to the outside; logged at debug);
  * negative when keys can't be had. Texts live in `a`. */
 int token_verify(
     struct arena *a, struct span token, const char *service_name, struct caller *ret_caller) PARKS;

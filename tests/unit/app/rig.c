@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/app/dispatch.h"
+#include "common/app/form.h"
 #include "common/app/migrations.h"
 #include "common/app/peers.h"
 #include "common/app/settings.h"
@@ -113,26 +114,33 @@ static int get_admin(struct request *req)
 }
 
 struct token_ask {
-    const char *service, *api_key, *audience;
+    const char *grant_type, *client_id, *client_secret, *audience;
 };
 static const struct field token_ask_fields[] = {
-    FIELD_TEXT(struct token_ask, service, "service", .required = true),
-    FIELD_TEXT(struct token_ask, api_key, "apiKey", .required = true),
+    FIELD_TEXT(struct token_ask, grant_type, "grant_type", .required = true),
+    FIELD_TEXT(struct token_ask, client_id, "client_id", .required = true),
+    FIELD_TEXT(struct token_ask, client_secret, "client_secret", .required = true),
     FIELD_TEXT(struct token_ask, audience, "audience", .required = true),
 };
 static const struct table token_ask_table = TABLE("TokenAsk", struct token_ask, token_ask_fields);
 
 static int post_token(struct request *req)
 {
-    const struct token_ask *ask = req->body;
+    struct token_ask ask;
+    struct json_errors errors;
     unsigned number = ++token_asks;
     (void)fiber_sleep(30 * USEC_PER_MS);
     if (token_status)
         return token_status;
-    cr_assert_str_eq(ask->service, "rig");
-    cr_assert_str_eq(ask->audience, "self");
+    cr_assert(form_type_fits(request_header(req, "Content-Type")));
+    cr_assert_eq(form_read(req->arena, req->http->body, &token_ask_table, &ask, &errors), 0);
+    cr_assert_str_eq(ask.grant_type, "client_credentials");
+    cr_assert_str_eq(ask.client_id, "rig");
+    cr_assert_str_eq(ask.client_secret, "key");
+    cr_assert_str_eq(ask.audience, "self");
     return reply_text(req, 200, NULL,
-        span_of(arena_printf(req->arena, "{\"accessToken\":\"t%u\",\"expiresIn\":%lld}", number,
+        span_of(arena_printf(req->arena,
+            "{\"access_token\":\"t%u\",\"token_type\":\"Bearer\",\"expires_in\":%lld}", number,
             (long long)token_life_s)));
 }
 
@@ -153,7 +161,7 @@ static const struct route routes[] = {
     {HTTP_POST, "/required", ROLE_USER, post_thing, .body = &thing_table,
         .idempotency = IDEMPOTENCY_REQUIRED},
     {HTTP_GET, "/admin", ROLE_ADMIN, get_admin},
-    {HTTP_POST, "/internal/v1/tokens", ROLE_ANYONE, post_token, .body = &token_ask_table},
+    {HTTP_POST, "/oauth2/token", ROLE_ANYONE, post_token, .body = &token_ask_table, .form = true},
     {HTTP_GET, "/whoami", ROLE_ANYONE, get_whoami},
 };
 static const struct service rig_service = {

@@ -56,7 +56,7 @@ int64_t in_ms(int64_t ms);
 extern unsigned makes;      /* runs of POST /things */
 extern bool waiting;        /* a handler is parked */
 extern int wait_result;     /* what its wait gave */
-extern unsigned token_asks; /* runs of POST /internal/v1/tokens */
+extern unsigned token_asks; /* runs of POST /oauth2/token */
 extern int64_t token_life_s;
 extern int token_status;           /* 0: give one */
 extern const char *refused_bearer; /* by GET /whoami */
