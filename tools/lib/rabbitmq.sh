@@ -161,7 +161,7 @@ rabbitmq_empty() {
 rabbitmq_streams_anew() {
     local stream
     for stream in $(jq -r '.queues[] | select(.arguments["x-queue-type"] == "stream") | .name' "$DEFINITIONS"); do
-        management DELETE "/api/queues/%2f/$stream" -f
+        management DELETE "/api/queues/%2f/$stream" -o /dev/null # not there: well, if an earlier try was cut short
     done
     rabbitmq_import >/dev/null
 }
