@@ -17,16 +17,23 @@ static int publish(struct pg_tx *tx, const struct order *o)
     return outbox_add(tx, order_event_for(o->status), o->id, &e);
 }
 
-int order_move(struct pg_tx *tx, struct order *o, const char *to, const char *actor,
+/* All of a move but saving the order. */
+static int step(struct pg_tx *tx, struct order *o, const char *to, const char *actor,
     const char *reason, const char *event_id)
 {
     const char *from = o->status;
     o->status = to;
     if (reason)
         o->reason = reason;
-    TRY(store_save(tx, o));
     TRY(store_history_add(tx, o->id, from, to, actor, reason, event_id));
     return publish(tx, o);
+}
+
+int order_move(struct pg_tx *tx, struct order *o, const char *to, const char *actor,
+    const char *reason, const char *event_id)
+{
+    TRY(step(tx, o, to, actor, reason, event_id));
+    return store_save(tx, o);
 }
 
 static const char *next_status(const struct order *o)
@@ -41,13 +48,11 @@ static const char *next_status(const struct order *o)
  * for each status. A fact that comes too early is kept until its time. */
 static int apply_facts(struct pg_tx *tx, struct order *o, const struct event *e, const char *reason)
 {
-    bool moved = false;
     for (;;) {
         const char *to = next_status(o);
         if (strcmp(to, o->status) == 0)
-            return moved ? 0 : store_save(tx, o);
-        TRY(order_move(tx, o, to, e->source, reason, e->id));
-        moved = true;
+            return store_save(tx, o);
+        TRY(step(tx, o, to, e->source, reason, e->id));
     }
 }
 
@@ -58,8 +63,12 @@ static const char *order_of(const struct event *e)
                : ((const struct payment_event *)e->payload)->order_id;
 }
 
-/* The handlers of a batch keep their locks to its end, and payment and stock of the same orders are
- * told in different batches: taken one by one, they would wait for each other in a circle. */
+/* The orders of the batch at hand. Its handlers keep their locks to its end, and payment and stock
+ * of the same orders are told in different batches: taken one by one, they would wait for each
+ * other in a circle. So all are locked, and read, at once; what a handler changes in one of these,
+ * the next one sees. */
+static struct list batch_orders;
+
 int order_before_batch(struct pg_tx *tx, const struct event *const *events, size_t count)
 {
     struct buf ids = {0};
@@ -68,16 +77,27 @@ int order_before_batch(struct pg_tx *tx, const struct event *const *events, size
         if (order_of(events[i]))
             buf_printf(&ids, "%s%s", ids.len > 1 ? "," : "", order_of(events[i]));
     buf_put_char(&ids, '}');
-    int r = store_lock_all(tx, arena_strndup(fiber_arena(), ids.ptr, ids.len));
+    const char *list = arena_strndup(fiber_arena(), ids.ptr, ids.len);
     buf_deinit(&ids);
-    return r;
+    batch_orders = (struct list){0};
+    return store_lock_all(tx, list, &batch_orders);
+}
+
+/* NULL: no such order was ever created. */
+static struct order *order_in_batch(const char *order_id)
+{
+    for (size_t i = 0; i < batch_orders.len; i++) {
+        struct order *o = LIST_AT(batch_orders, struct order, i);
+        if (strcmp(o->id, order_id) == 0)
+            return o;
+    }
+    return NULL;
 }
 
 static int on_payment_completed(struct pg_tx *tx, const struct event *e)
 {
     const struct payment_event *p = e->payload;
-    struct order *o;
-    TRY(store_get(tx, p->order_id, true, &o));
+    struct order *o = order_in_batch(p->order_id);
     if (!o || o->paid_at)
         return 0;
     o->paid_at = e->timestamp_us;
@@ -87,8 +107,7 @@ static int on_payment_completed(struct pg_tx *tx, const struct event *e)
 static int on_payment_failed(struct pg_tx *tx, const struct event *e)
 {
     const struct payment_event *p = e->payload;
-    struct order *o;
-    TRY(store_get(tx, p->order_id, true, &o));
+    struct order *o = order_in_batch(p->order_id);
     if (!o || !order_may_become(o->status, "payment_failed"))
         return 0;
     return order_move(tx, o, "payment_failed", e->source, p->reason, e->id);
@@ -97,8 +116,7 @@ static int on_payment_failed(struct pg_tx *tx, const struct event *e)
 static int on_payment_refunded(struct pg_tx *tx, const struct event *e)
 {
     const struct payment_event *p = e->payload;
-    struct order *o;
-    TRY(store_get(tx, p->order_id, true, &o));
+    struct order *o = order_in_batch(p->order_id);
     if (!o || p->refunded_total <= o->refunded) /* an older refund's event may come late */
         return 0;
     o->refunded = p->refunded_total > o->total.amount ? o->total.amount : p->refunded_total;
@@ -113,10 +131,9 @@ static int on_inventory_updated(struct pg_tx *tx, const struct event *e)
     const struct inventory_updated *i = e->payload;
     bool committed = strcmp(i->reason, "committed") == 0,
          released = strcmp(i->reason, "released") == 0;
-    struct order *o;
     if (!i->order_id || (!committed && !released))
         return 0;
-    TRY(store_get(tx, i->order_id, true, &o));
+    struct order *o = order_in_batch(i->order_id);
     if (!o || o->stock_committed_at)
         return 0;
     if (released) /* the hold ran out before the order could commit it */

@@ -112,8 +112,8 @@ int store_insert(struct pg_tx *tx, const struct order_create_body *o); /* queued
 /* 0 with NULL when there is none. `for_update` locks the row until the commit. */
 int store_get(struct pg_tx *tx, const char *order_id, bool for_update, struct order **ret_order)
     PARKS;
-/* Locks those that exist, in one order whoever asks: "{id,id}" (queued). */
-int store_lock_all(struct pg_tx *tx, const char *order_ids);
+/* Locks those of "{id,id}" that exist, in one order whoever asks; they come without their items. */
+int store_lock_all(struct pg_tx *tx, const char *order_ids, struct list *ret_orders) PARKS;
 int store_find(const char *order_id, struct order **ret_order) PARKS;
 /* NULL filters match everything; a page ends after limit + 1 rows so that the caller sees whether
  * more exist. */

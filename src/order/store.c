@@ -1,13 +1,15 @@
 #include "order/order.h"
 
-#define ORDER_COLUMNS                                                                              \
-    "o.id, o.user_id, o.status, "                                                                  \
+#define ORDER_ITEMS                                                                                \
     "(SELECT json_agg(json_build_object('sku', i.sku, 'name', i.name, 'sellerId', i.seller_id, "   \
     "'quantity', i.quantity, 'unitPrice', "                                                        \
     "json_build_object('amount', i.unit_price, 'currency', i.currency)) ORDER BY i.line) "         \
-    "FROM order_items i WHERE i.order_id = o.id), "                                                \
+    "FROM order_items i WHERE i.order_id = o.id)"
+#define ORDER_COLUMNS_WITH(items)                                                                  \
+    "o.id, o.user_id, o.status, " items ", "                                                       \
     "o.total, o.currency, o.payment_id, o.shipping_address, o.refunded, o.reason, o.version, "     \
     "o.created_at, o.updated_at, o.user_email, o.user_name, o.paid_at, o.stock_committed_at "
+#define ORDER_COLUMNS ORDER_COLUMNS_WITH(ORDER_ITEMS)
 
 struct flag_row {
     bool value;
@@ -53,7 +55,9 @@ const struct pg_statement order_statements[] = {
     [SQL_LOCK] = {"order_lock", "SELECT " ORDER_COLUMNS "FROM orders o WHERE o.id = $1 FOR UPDATE",
         &order_table},
     [SQL_LOCK_ALL] = {"order_lock_all",
-        "SELECT FROM orders WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE"},
+        "SELECT " ORDER_COLUMNS_WITH("'[]'::json") "FROM orders o WHERE o.id = ANY ($1::uuid[]) "
+                                                   "ORDER BY o.id FOR UPDATE",
+        &order_table},
     [SQL_LIST] = {"order_list",
         "SELECT " ORDER_COLUMNS "FROM orders o "
         "WHERE ($1::uuid IS NULL OR o.user_id = $1) "
@@ -110,9 +114,12 @@ int store_get(struct pg_tx *tx, const char *order_id, bool for_update, struct or
     return 0;
 }
 
-int store_lock_all(struct pg_tx *tx, const char *order_ids)
+int store_lock_all(struct pg_tx *tx, const char *order_ids, struct list *ret_orders)
 {
-    return pg_queue(tx, &order_statements[SQL_LOCK_ALL], PG_ARGS(PG_TEXT(order_ids)));
+    struct pg_result result;
+    TRY(pg_run(tx, &order_statements[SQL_LOCK_ALL], PG_ARGS(PG_TEXT(order_ids)), &result));
+    *ret_orders = result.rows;
+    return 0;
 }
 
 int store_find(const char *order_id, struct order **ret_order)

@@ -43,6 +43,7 @@
 #define RETRY_FLOOR_US    (100 * USEC_PER_MS)
 #define RETRY_CEILING_US  (1 * USEC_PER_SEC)
 #define PARKED_RETRY_US   (60 * USEC_PER_SEC)
+#define GATHER_US         (5 * USEC_PER_MS)
 
 struct outbox_row {
     int64_t seq, parks;
@@ -100,6 +101,7 @@ static struct metric failures = {
 static struct fiber_signal wake;
 static struct fiber *relay;
 static bool nudged;
+static int64_t looked_us;
 
 void outbox_wake(void)
 {
@@ -344,7 +346,7 @@ static int relay_window(struct progress *ret_progress)
 {
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
     struct window w = {0};
-    bool parked_went;
+    bool parked_went = false;
     *ret_progress = (struct progress){0};
     if (!broker_listens())
         return ERR(ERR_UNAVAILABLE);
@@ -362,13 +364,24 @@ static int relay_window(struct progress *ret_progress)
     return tell(&w, &ret_progress->gone) ? ERR(ERR_UNAVAILABLE) : 0;
 }
 
+/* A window costs two round trips, whatever its size. So under load, when the last look was less
+ * than GATHER_US ago, the next one waits until then; after a quiet moment it doesn't. */
+static void gather(void)
+{
+    int64_t until_us = looked_us + GATHER_US, now = clock_mono_us();
+    if (now < until_us)
+        (void)fiber_sleep(until_us - now);
+}
+
 /* Window after window until one was not full, or was not confirmed as a whole. */
 static int relay_all(bool *ret_found, bool *ret_progress)
 {
     struct progress p;
     *ret_found = *ret_progress = false;
     do {
+        gather();
         nudged = false;
+        looked_us = clock_mono_us();
         int r = relay_window(&p);
         arena_reset(fiber_arena());
         *ret_found |= p.claimed > 0;

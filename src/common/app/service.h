@@ -32,7 +32,8 @@ struct service {
     const struct consumer_row *consumers;
     size_t consumers_count;
     /* Runs in a batch's transaction before its handlers, with the events that are new: to lock what
-     * they will touch in one order. Queues, does not wait; as a handler otherwise. NULL ok. */
+     * they will touch in one order, or to read it all at once instead of one by one. As a handler
+     * otherwise. NULL ok. */
     int (*before_batch)(struct pg_tx *tx, const struct event *const *events, size_t count);
     const struct event_kind *const *publishes;
     size_t publishes_count;

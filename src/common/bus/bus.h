@@ -81,7 +81,7 @@ int bus_publish(struct bus *b, const struct bus_message *messages, size_t count,
     int64_t deadline_us) PARKS;
 
 /* Consumes one queue. `on_batch` runs on a fiber with 1..batch_limit deliveries: everything that is
- * there, without waiting to fill up. Deliveries of one queue are never handled by two fibers at
+ * there; under load batches that are not full come at least 10 ms apart. Deliveries of one queue are never handled by two fibers at
  * once (order is kept). It must settle each delivery by bus_ack / bus_requeue before it returns;
  * unsettled ones are requeued. Deliveries live in the fiber's arena. After a reconnect the tags of
  * the old channel are void: bus_ack on them is a no-op, the broker redelivers. A delivery with
@@ -99,7 +99,8 @@ struct bus_consumer_config {
 };
 struct bus_consumer *bus_consume(
     struct bus *b, const struct bus_consumer_config *config); /* one per bus; freed with it */
-/* Only for deliveries of the batch that is running; `multiple`: and all of it before `tag`. */
+/* Only for deliveries of the batch that is running; `multiple`: and all of it before `tag`. Sent
+ * when the batch has ended. */
 void bus_ack(struct bus_consumer *c, uint64_t tag, bool multiple);
 void bus_requeue(struct bus_consumer *c, uint64_t tag);
 /* Pause: cancels at the broker, keeps nothing prefetched; resume consumes again. For open breakers

@@ -48,7 +48,8 @@ static void list_add(struct settlement_list *list, uint64_t tag, bool requeue)
     list->items[list->count++] = (struct settlement){.tag = tag, .requeue = requeue};
 }
 
-/* Settles the batch's open deliveries whose tags lie in first..last. */
+/* Settles the batch's open deliveries whose tags lie in first..last. The AMQP thread hears of it at
+ * the end of the batch, which is one wake-up for all. */
 static void settle_range(struct bus_consumer *c, uint64_t first, uint64_t last, bool requeue)
 {
     struct mailbox *box = c->bus->box;
@@ -62,7 +63,6 @@ static void settle_range(struct bus_consumer *c, uint64_t first, uint64_t last, 
         p->settled = true;
         list_add(&box->settlements, p->message.tag, requeue);
     }
-    mailbox_wake(box);
     pthread_mutex_unlock(&box->lock);
 }
 

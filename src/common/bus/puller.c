@@ -7,6 +7,10 @@
  * At most `prefetch` tags are unsettled, and while one batch is out hardly any but its own can be
  * settled, so the known tags span about prefetch + batch.
  *
+ * A batch costs its consumer a transaction, whatever its size. So under load, when the last one was
+ * handed over less than GATHER_US ago, what is there waits for company until then, or until the
+ * batch is full; after a quiet moment nothing waits.
+ *
  * Pausing cancels, gives back what was not handed out, waits for the batch that is out, and closes
  * the channel; consuming again takes a fresh channel. (RabbitMQ 3.10.8 fails a channel on which a
  * consumer of a quorum queue is cancelled and registered again while deliveries are in flight.)
@@ -23,6 +27,7 @@
 enum mark { MARK_OPEN, MARK_ACK, MARK_SETTLED };
 
 #define HAND_AGAIN_US (200 * USEC_PER_MS)
+#define GATHER_US     (10 * USEC_PER_MS)
 
 void puller_init(struct puller *p, const char *tag)
 {
@@ -37,6 +42,7 @@ static void drop_ready(struct puller *p)
         mem_free(parcel);
     }
     p->ready_tail = NULL;
+    p->ready_count = 0;
 }
 
 void puller_deinit(struct puller *p)
@@ -155,6 +161,7 @@ int puller_deliver(struct puller *p, struct wire *w, struct bus_parcel *parcel)
     else
         p->ready_head = parcel;
     p->ready_tail = parcel;
+    p->ready_count++;
     return 0;
 }
 
@@ -182,11 +189,21 @@ void puller_settle(struct puller *p, struct wire *w, const struct settlement *s)
         *mark_of(p, tag) = MARK_ACK;
 }
 
+int64_t puller_hand_after_us(const struct puller *p)
+{
+    if (p->batch_out || p->ready_head == NULL)
+        return USEC_NEVER;
+    int64_t gather_us = p->ready_count < p->wish.batch_limit ? p->handed_us + GATHER_US : 0;
+    return gather_us > p->hand_after_us ? gather_us : p->hand_after_us;
+}
+
 /* The next batch: what is there, but a suspect goes alone. */
 struct bus_batch *puller_batch(struct puller *p)
 {
-    if (p->batch_out || p->ready_head == NULL || clock_mono_us() < p->hand_after_us)
+    int64_t now = clock_mono_us();
+    if (now < puller_hand_after_us(p))
         return NULL;
+    p->handed_us = now;
     size_t n = 1;
     if (p->ready_head->message.delivery_count < BUS_SUSPECT_COUNT)
         for (const struct bus_parcel *r = p->ready_head->next;
@@ -202,6 +219,7 @@ struct bus_batch *puller_batch(struct puller *p)
     }
     if (p->ready_head == NULL)
         p->ready_tail = NULL;
+    p->ready_count -= n;
     p->delivered += n;
     p->batch_out = true;
     return batch;
@@ -223,6 +241,7 @@ void puller_batch_back(struct puller *p, struct bus_batch *batch)
         parcel->message.tag = TAG_NUMBER(parcel->message.tag);
         parcel->next = p->ready_head;
         p->ready_head = parcel;
+        p->ready_count++;
         if (p->ready_tail == NULL)
             p->ready_tail = parcel;
     }

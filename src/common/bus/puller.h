@@ -17,9 +17,10 @@ struct puller {
     struct consumer_wish wish;
     uint64_t generation; /* of the channel */
     struct bus_parcel *ready_head, *ready_tail;
+    size_t ready_count;
     bool batch_out;
-    int64_t hand_after_us;
-    uint8_t *marks; /* enum mark, by tag modulo marks_count */
+    int64_t hand_after_us, handed_us; /* not before; the last one was */
+    uint8_t *marks;                   /* enum mark, by tag modulo marks_count */
     size_t marks_count;
     uint64_t lowest, next_tag; /* known tags: lowest <= tag < next_tag */
     uint64_t delivered;
@@ -37,3 +38,4 @@ void puller_settle(struct puller *p, struct wire *w, const struct settlement *s)
 void puller_batch_back(struct puller *p, struct bus_batch *batch);
 void puller_closed(struct puller *p);             /* channel.close-ok, or the connection is gone */
 struct bus_batch *puller_batch(struct puller *p); /* the next one, or NULL */
+int64_t puller_hand_after_us(const struct puller *p); /* when there will be one; USEC_NEVER */

@@ -315,8 +315,8 @@ static int wait_ms(const struct worker *w)
         if (w->links[i].wire == NULL && w->links[i].retry_us < until)
             until = w->links[i].retry_us;
     }
-    if (w->puller.ready_head && !w->puller.batch_out && w->puller.hand_after_us < until)
-        until = w->puller.hand_after_us;
+    if (puller_hand_after_us(&w->puller) < until)
+        until = puller_hand_after_us(&w->puller);
     return until > now ? (int)((until - now) / USEC_PER_MS) + 1 : 0;
 }
 
