@@ -1,10 +1,15 @@
 /* Work that a service has promised and not finished: sagas, payments whose result is not known,
  * messages not sent. Each service counts it by one statement of its own, cheap through a partial
  * index; here it becomes two gauges. Every process of a service shows the same, so readers take the
- * maximum. */
+ * maximum.
+ *
+ * When what has to be done with the work is away (a bank, a mail server: an open breaker), it piles
+ * up in its table. Beyond WORK_LIMIT the consumer that makes more of it pauses, and goes on at half
+ * of it; the events wait in their queue, and none is sent through the retry tiers for it. */
 
 #include "common/app/backlog.h"
 
+#include "common/app/inbox.h"
 #include "common/app/metrics.h"
 #include "common/app/service.h"
 
@@ -33,15 +38,27 @@ static struct metric age_gauge = {.name = "souk_work_oldest_seconds",
 
 static const struct pg_statement *statement;
 
+static void limit_work(int64_t pending)
+{
+    int64_t limit = config_i64("WORK_LIMIT");
+    if (limit > 0 && pending > limit)
+        inbox_pause("too much work is unfinished");
+    else if (limit == 0 || pending <= limit / 2)
+        inbox_resume();
+}
+
 static int backlog_look(void)
 {
     struct pg_result result;
+    int64_t pending = 0;
     TRY(pg_query(app()->pg, statement, PG_NO_ARGS, &result));
     for (size_t i = 0; i < result.rows.len; i++) {
         const struct backlog *b = PG_ROW(result, struct backlog, i);
         metric_set(&pending_gauge, (double)b->pending, b->work);
         metric_set(&age_gauge, b->oldest_s, b->work);
+        pending += b->pending;
     }
+    limit_work(pending);
     return 0;
 }
 

@@ -5,13 +5,14 @@
 
 #include "common/app/describe.h"
 #include "common/app/dispatch.h"
+#include "common/app/inbox.h"
 #include "common/app/metrics.h"
 #include "common/app/outbox.h"
 #include "common/app/peers.h"
 
 #define READY_TIME_US (500 * USEC_PER_MS)
 #define OUTBOX_LATE_S 30
-#define CHECKS        5
+#define CHECKS        6
 
 struct verbose_params {
     const char *verbose;
@@ -88,6 +89,14 @@ static struct check check_data(void)
     return (struct check){.name = "data", .ok = !notice, .detail = notice ? notice : ""};
 }
 
+static struct check check_consumer(void)
+{
+    struct check c = {.name = "consumer", .ok = !inbox_paused(), .detail = ""};
+    if (!c.ok)
+        c.detail = arena_printf(fiber_arena(), "paused: %s", inbox_paused());
+    return c;
+}
+
 static int get_livez(struct request *req)
 {
     return reply_text(req, 200, "text/plain", SPAN("ok\n"));
@@ -101,6 +110,7 @@ static bool check_parts(struct check checks[static CHECKS])
     checks[2] = check_outbox();
     checks[3] = check_redis();
     checks[4] = check_data();
+    checks[5] = check_consumer();
     for (size_t i = 0; i < CHECKS; i++)
         ready = ready && (checks[i].ok || !checks[i].required);
     return ready;

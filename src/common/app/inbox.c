@@ -12,6 +12,11 @@
  *   our own database away
  *           -> nobody's fault: the batch waits here and is tried again, for as long as it takes
  *
+ * What a handler wishes for and another system must do (a bank, a mail server) is done by the
+ * service's workers, out of tables. So a dependency that is away, its breaker open or not, fails no
+ * event: the work piles up there, and beyond WORK_LIMIT (backlog.c) the consumer pauses. The rest
+ * stays in its queue, where it costs neither memory nor attempts.
+ *
  * Whether the database is away is not read off the error (a handler that always times out looks the
  * same) but asked: while it answers a plain question, an event gets ATTEMPTS tries.
  *
@@ -126,7 +131,12 @@ struct incoming {
     const char *error_text;
 };
 
+static struct metric paused_gauge = {.name = "souk_consumer_paused",
+    .help = "1 while no events are taken, because too much work is unfinished.",
+    .kind = METRIC_GAUGE};
+
 static struct bus_consumer *consumer;
+static const char *paused;
 
 /* ---- reading ---- */
 
@@ -675,6 +685,33 @@ static void metrics_begin(void)
         metric_add(&retries_total, 0, tiers[i]);
     metric_add(&redeliveries_total, 0);
     metric_set(&in_hand_gauge, 0);
+    metric_set(&paused_gauge, 0);
+}
+
+void inbox_pause(const char *reason)
+{
+    if (!consumer || app()->draining)
+        return;
+    if (!paused)
+        log_warn("consumer pauses", LF_TEXT("reason", reason));
+    paused = reason;
+    metric_set(&paused_gauge, 1);
+    bus_consumer_pause(consumer);
+}
+
+void inbox_resume(void)
+{
+    if (!paused || app()->draining)
+        return;
+    log_info("consumer goes on");
+    paused = NULL;
+    metric_set(&paused_gauge, 0);
+    bus_consumer_resume(consumer);
+}
+
+const char *inbox_paused(void)
+{
+    return paused;
 }
 
 int inbox_start(void)
