@@ -11,13 +11,6 @@ export SOUK_STATE=${SOUK_STATE:-$PWD/.souk-bench} SOUK_PORT_BASE=${SOUK_PORT_BAS
 export SOUK_DEMO_DATA=0 LOG_LEVEL=${LOG_LEVEL:-warn}
 
 mkdir -p bench/results
-work=$(mktemp -d)
-trap './souk down >/dev/null; rm -rf "$work"' EXIT
+trap './souk down >/dev/null' EXIT
 ./souk up >/dev/null
-load=$(cut -d' ' -f1 /proc/loadavg)
-SOUK_STORY_REPORT=$work/report bash tests/story/a-long-backlog-drains-beside-checkouts.sh || status=$?
-[ ! -s "$work/report" ] || jq -c --arg commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" --arg at "$(date -u +%FT%TZ)" \
-    --arg cores "$(nproc)" --arg load "$load" --arg log "$LOG_LEVEL" \
-    '. + {commit: $commit, at: $at, cores: ($cores | tonumber), loadBefore: ($load | tonumber), logLevel: $log}' "$work/report" |
-    tee -a bench/results/backlog.jsonl
-exit "${status:-0}"
+SOUK_STORY_REPORT=$PWD/bench/results/backlog.jsonl bash tests/story/a-long-backlog-drains-beside-checkouts.sh

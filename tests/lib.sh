@@ -13,6 +13,7 @@
 #   metric SERVICE SERIES            the sum of its series that match
 #   proof SINCE                      what was told is in the audit stream, and was heard; gapless: it was heard
 #   ctl GROUP COMMAND..., dead COUNT [FILTER...]   soukctl, and how many letters are dead
+#   report JSON                      figures with their conditions, a line in the file SOUK_STORY_REPORT, if there is one
 #   at_end COMMAND                   to be undone, whatever comes
 set -euo pipefail
 export LC_ALL=C.UTF-8
@@ -309,6 +310,14 @@ load_count() { awk -v what="$1" -v status="$2" '$1 == what && $4 == status { n++
 load_percentile() {
     awk -v what="$1" -v from="$2" -v to="$3" '$1 == what && $2 >= from && $2 < to && $4 ~ /^20/ { print $3 }' "$WORK/load" |
         sort -n | awk -v part="$4" '{ v[NR] = $1 } END { at = int((NR - 1) * part / 100) + 1; printf "%.1f %d\n", v[at] / 1000, NR }'
+}
+
+# report JSON
+load_before=$(cut -d' ' -f1 /proc/loadavg)
+report() {
+    [ -z "${SOUK_STORY_REPORT:-}" ] || jq -c --arg story "$(basename "$0" .sh)" --arg commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" \
+        --arg at "$(date -u +%FT%TZ)" --argjson cores "$(nproc)" --argjson load "$load_before" \
+        '{story: $story} + . + {commit: $commit, at: $at, cores: $cores, loadBefore: $load}' <<<"$1" >>"$SOUK_STORY_REPORT"
 }
 
 # ---- events ----

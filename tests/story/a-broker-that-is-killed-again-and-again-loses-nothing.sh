@@ -45,4 +45,5 @@ for svc in $(listeners); do
     duplicates=$((duplicates + $(handled "$svc" duplicate)))
 done
 ok "what was delivered again took no effect ($duplicates deliveries)"
+report "{\"kills\":$kills,\"seconds\":$took,\"checkouts\":$accepted,\"events\":$(awk -v since=$began '$2 >= since' "$WORK/told" | wc -l),\"deliveredAgain\":$duplicates}"
 audit

@@ -21,7 +21,8 @@ first=$(wall)
 sleep 50
 frozen=$(wall)
 freeze rabbitmq
-soon $DETECT "every service knows within 2 x $HEARTBEAT s that the broker is gone" gone
+soon "$DETECT" "every service knows within 2 x $HEARTBEAT s that the broker is gone" gone
+known=$(wall)
 that "order says so" grep -q '^\[!\] broker' <(curl -sS "$(service_url order)/readyz?verbose")
 that "and goes on" service_ready order
 sleep $((60 - ($(wall) - frozen) / 1000))
@@ -30,6 +31,7 @@ thawed=$(wall)
 thaw rabbitmq
 load_end
 
+figures=("\"detectedAfterMs\":$((known - frozen))")
 for what in checkout browse; do
     read -r p50 requests < <(load_percentile $what "$first" "$frozen" 50)
     read -r p99 requests < <(load_percentile $what "$first" "$frozen" 99)
@@ -37,8 +39,10 @@ for what in checkout browse; do
     read -r p99_frozen requests_frozen < <(load_percentile $what "$frozen" "$thawed" 99)
     that "$what: p99 $p99_frozen ms while it is frozen ($requests_frozen requests, p50 $p50_frozen ms), $p99 ms before ($requests requests, p50 $p50 ms)" \
         awk -v frozen="$p99_frozen" -v before="$p99" 'BEGIN { exit !(frozen <= 1.5 * before + 10) }'
+    figures+=("\"$what\":{\"before\":{\"p50Ms\":$p50,\"p99Ms\":$p99},\"frozen\":{\"p50Ms\":$p50_frozen,\"p99Ms\":$p99_frozen}}")
     that "with enough of both to tell" test "$requests" -ge 500 -a "$requests_frozen" -ge 500
 done
+report "{$(IFS=, && echo "${figures[*]}")}"
 is "nobody was refused" "$(awk '$4 !~ /^20/' "$WORK/load" | head -n 5)" ''
 that "events waited meanwhile ($waiting in order's outbox)" test "$waiting" -ge 100
 

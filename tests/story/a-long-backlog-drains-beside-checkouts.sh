@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # No service can read its queue for a while, and people go on buying: the queues fill up. Then all of it is worked off
-# while checkouts come at a steady rate, and those hardly feel it.
+# while checkouts come at a steady rate: none is refused, and all are answered in time.
 #   SOUK_STORY_EVENTS=100000   how many messages shall wait (3000); bench/backlog.sh does that on a suite of its own
-#   SOUK_STORY_REPORT=FILE     a line of JSON with the figures
 . tests/lib.sh
 
 backlog=${SOUK_STORY_EVENTS:-3000}
@@ -83,15 +82,13 @@ for svc in $(listeners); do
 done
 is "nobody was refused" "$(awk '$4 != 201' "$WORK/load" | head -n 5)" ''
 that "checkouts take $p50_then ms, p99 $p99_then ms in the $(((to - from) / 1000)) s from then on ($requests_then of them); without $p50 ms, p99 $p99 ms ($requests)" \
-    awk -v then="$p99_then" -v before="$p99" 'BEGIN { exit !(then <= 2 * before + 50) }'
-if [ -n "${SOUK_STORY_REPORT:-}" ]; then
-    for svc in $(listeners); do echo "$svc ${waiting[$svc]} ${drained_in[$svc]}"; done | jq -Rcs --argjson rate $rate \
-        --argjson p50 "$p50" --argjson p99 "$p99" --argjson p50_then "$p50_then" --argjson p99_then "$p99_then" '
-        [split("\n")[] | select(. != "") | split(" ") | {service: .[0], messages: (.[1] | tonumber), ms: (.[2] | tonumber)}]
-        | {messages: (map(.messages) | add), drainSeconds: ((map(.ms) | max) / 1000),
-           perSecond: (map({key: .service, value: (.messages * 1000 / .ms | floor)}) | from_entries),
-           checkoutsPerSecond: $rate, before: {p50Ms: $p50, p99Ms: $p99}, during: {p50Ms: $p50_then, p99Ms: $p99_then}}' >"$SOUK_STORY_REPORT"
-fi
+    awk -v then="$p99_then" -v before="$p99" 'BEGIN { exit !(then <= 2 * before + 250) }'
+figures=$(for svc in $(listeners); do echo "$svc ${waiting[$svc]} ${drained_in[$svc]}"; done | jq -Rcs '
+    [split("\n")[] | select(. != "") | split(" ") | {service: .[0], messages: (.[1] | tonumber), ms: (.[2] | tonumber)}]
+    | {messages: (map(.messages) | add), drainSeconds: ((map(.ms) | max) / 1000),
+       perSecond: (map({key: .service, value: (.messages * 1000 / .ms | floor)}) | from_entries)}')
+report "$(jq -c --argjson rate $rate --argjson p50 "$p50" --argjson p99 "$p99" --argjson p50_then "$p50_then" --argjson p99_then "$p99_then" \
+    '. + {checkoutsPerSecond: $rate, before: {p50Ms: $p50, p99Ms: $p99}, during: {p50Ms: $p50_then, p99Ms: $p99_then}}' <<<"$figures")"
 gapless
 # A mail takes the test's mail server a tenth of a second, so their queue is the longest.
 soon $((60 + backlog / 20)) "everything has settled, to the last mail" quiet

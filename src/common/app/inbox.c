@@ -8,7 +8,7 @@
  *   transient
  *           -> a copy to the next retry tier; after the last tier: dead letters
  *   deadly (the processes that handled it died: suspect.c)
- *           -> dead letters, unread
+ *           -> dead letters, without another try
  *   our own database away
  *           -> nobody's fault: the batch waits here and is tried again, for as long as it takes
  *
@@ -50,6 +50,8 @@
 #define RETRY_EXCHANGE        "order-events.retry"
 #define DEAD_EXCHANGE         "order-events.dlx"
 #define RETRY_TIERS           5
+#define BATCH_LIMIT           50
+#define SLICE_US              (50 * USEC_PER_MS)
 #define ERROR_TEXT_LIMIT      512
 #define ATTEMPTS              3
 #define ATTEMPT_PAUSE_US      (20 * USEC_PER_MS)
@@ -430,7 +432,7 @@ static void handle_alone(struct incoming *in)
         in->fate = INCOMING_STUCK;
 }
 
-static void handle_batch(struct incoming *list, size_t count)
+static void handle_slice(struct incoming *list, size_t count)
 {
     size_t good = 0;
     int r = 0;
@@ -447,6 +449,24 @@ static void handle_batch(struct incoming *list, size_t count)
             handle_alone(&list[i]);
         else if (list[i].fate == INCOMING_GOOD)
             list[i].fate = INCOMING_STUCK;
+}
+
+/* A transaction keeps its row locks from the first handler to the commit, and requests wait for
+ * some of them (a checkout's hold for the stock it shares with a backlog of commits). So what takes
+ * longer than SLICE_US is cut in two from then on, and grows again while it is quick. */
+static void handle_batch(struct incoming *list, size_t count)
+{
+    static size_t slice = BATCH_LIMIT;
+    for (size_t at = 0, n; at < count; at += n) {
+        n = count - at < slice ? count - at : slice;
+        int64_t begun_us = clock_mono_us();
+        handle_slice(list + at, n);
+        int64_t took_us = clock_mono_us() - begun_us;
+        if (took_us > SLICE_US && n > 1)
+            slice = n / 2;
+        else if (took_us < SLICE_US / 2 && n == slice && slice < BATCH_LIMIT)
+            slice++;
+    }
 }
 
 /* ---- copies to the tiers and to the dead letters ---- */
@@ -718,7 +738,8 @@ int inbox_start(void)
 {
     metrics_begin();
     consumer = bus_consume(app()->bus,
-        &(struct bus_consumer_config){.queue = app()->service->queue, .on_batch = on_batch});
+        &(struct bus_consumer_config){
+            .queue = app()->service->queue, .batch_limit = BATCH_LIMIT, .on_batch = on_batch});
     return app_every("inbox purge", 3600 * USEC_PER_SEC, inbox_purge);
 }
 

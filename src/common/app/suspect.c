@@ -6,7 +6,8 @@
  * So from the second such return on a delivery comes alone (the bus room sees to that), and before
  * anything is done with it, it is written down here. When the process dies, the line stays, and
  * tells the next one. A delivery that was begun SUSPECT_DEATHS times and never ended is guilty: it
- * goes to the dead letters unread. Its neighbours are handled, one by one, each crossed out again.
+ * goes to the dead letters as it is. Its neighbours are handled, one by one, each crossed out
+ * again.
  *
  * A connection that breaks again and again makes suspects too, but no deaths. */
 

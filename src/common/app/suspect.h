@@ -9,7 +9,7 @@
 
 /* To be asked before anything is done with the delivery of a batch, even reading it: true when it
  * is a suspect that has killed SUSPECT_DEATHS processes while it was handled alone. It is then not
- * to be touched again. */
+ * to be handled again. */
 bool suspect_is_guilty(const struct bus_message *m) PARKS;
 /* We have survived it, whatever has become of it. */
 void suspect_acquit(const struct bus_message *m) PARKS;
