@@ -28,8 +28,9 @@ static int access_to(struct request *req, const struct order *o, unsigned *ret_a
 static int visible_order(struct request *req, struct order **ret_order, unsigned *ret_access)
 {
     const struct order_params *p = req->params;
+    const char *reader_id = caller_is(req, ROLE_ADMIN | ROLE_SERVICE) ? NULL : req->caller.user_id;
     *ret_access = 0;
-    TRY(store_find(p->order_id, ret_order));
+    TRY(store_find(p->order_id, reader_id, caller_is(req, ROLE_SELLER), ret_order));
     if (*ret_order)
         TRY(access_to(req, *ret_order, ret_access));
     if (!*ret_access)

@@ -114,7 +114,9 @@ int store_get(struct pg_tx *tx, const char *order_id, bool for_update, struct or
     PARKS;
 /* Locks those of "{id,id}" that exist, in one order whoever asks; they come without their items. */
 int store_lock_all(struct pg_tx *tx, const char *order_ids, struct list *ret_orders) PARKS;
-int store_find(const char *order_id, struct order **ret_order) PARKS;
+/* When it is the reader's, or has a line of theirs if they sell. `reader_id` NULL: anybody's. */
+int store_find(
+    const char *order_id, const char *reader_id, bool reader_sells, struct order **ret_order) PARKS;
 /* NULL filters match everything; a page ends after limit + 1 rows so that the caller sees whether
  * more exist. */
 int store_list(const char *user_id, const char *status, int64_t before_us, const char *before_id,

@@ -28,6 +28,7 @@ enum {
     SQL_INSERT,
     SQL_INSERT_ITEMS,
     SQL_GET,
+    SQL_VISIBLE,
     SQL_LOCK,
     SQL_LOCK_ALL,
     SQL_LIST,
@@ -51,6 +52,11 @@ const struct pg_statement order_statements[] = {
         "(i->'unitPrice'->>'amount')::bigint, i->'unitPrice'->>'currency' "
         "FROM jsonb_array_elements($2::jsonb) WITH ORDINALITY AS line (i, n)"},
     [SQL_GET] = {"order_get", "SELECT " ORDER_COLUMNS "FROM orders o WHERE o.id = $1",
+        &order_table},
+    [SQL_VISIBLE] = {"order_visible",
+        "SELECT " ORDER_COLUMNS "FROM orders o WHERE o.id = $1 AND ($2::uuid IS NULL OR o.user_id "
+        "= $2 OR $3 AND EXISTS (SELECT FROM order_items i WHERE i.order_id = o.id AND i.seller_id "
+        "= $2))",
         &order_table},
     [SQL_LOCK] = {"order_lock", "SELECT " ORDER_COLUMNS "FROM orders o WHERE o.id = $1 FOR UPDATE",
         &order_table},
@@ -122,10 +128,12 @@ int store_lock_all(struct pg_tx *tx, const char *order_ids, struct list *ret_ord
     return 0;
 }
 
-int store_find(const char *order_id, struct order **ret_order)
+int store_find(
+    const char *order_id, const char *reader_id, bool reader_sells, struct order **ret_order)
 {
     struct pg_result result;
-    TRY(pg_query(app()->pg, &order_statements[SQL_GET], PG_ARGS(PG_TEXT(order_id)), &result));
+    TRY(pg_query(app()->pg, &order_statements[SQL_VISIBLE],
+        PG_ARGS(PG_TEXT(order_id), PG_TEXT(reader_id), PG_BOOL(reader_sells)), &result));
     *ret_order = result.rows.len ? PG_ROW(result, struct order, 0) : NULL;
     return 0;
 }

@@ -52,7 +52,7 @@ static int answer_state(struct request *req, const struct payment *p, int status
 static int answer_repeat(struct request *req, const struct authorization_body *body)
 {
     struct payment *p;
-    TRY(store_find_by_order(body->order_id, &p));
+    TRY(store_find_by_order(body->order_id, NULL, &p));
     if (!p)
         return refuse(req, PAYMENT_METHOD_NOT_FOUND, "The user has no payment method %s",
             body->payment_method_id);
@@ -76,7 +76,7 @@ static int record_shielded(struct job *j)
 static int answer_current(struct request *req, const char *id)
 {
     struct payment *p;
-    TRY(store_find(id, &p));
+    TRY(store_find(id, NULL, &p));
     if (!p)
         return ERR(ERR_INVALID);
     return answer_state(req, p, 201);
@@ -158,7 +158,7 @@ static int work_now(struct job *j)
         log_warn("left to the worker", LF_TEXT("orderId", j->payment->order_id),
             LF_TEXT("error", r > 0 ? pg_constraint() : error_name(r)));
     error_clear();
-    return store_find(j->payment->id, &j->payment);
+    return store_find(j->payment->id, NULL, &j->payment);
 }
 
 int post_void(struct request *req)

@@ -145,9 +145,10 @@ int store_methods_delete_all(struct pg_tx *tx, const char *user_id); /* queued *
  * has a payment already. */
 int store_insert(const char *id, const struct authorization_body *b, const char *correlation_id,
     struct payment **ret_payment) PARKS;
-/* 0 with NULL when there is none. */
-int store_find(const char *id, struct payment **ret_payment) PARKS;
-int store_find_by_order(const char *order_id, struct payment **ret_payment) PARKS;
+/* 0 with NULL when there is none of that reader's. `reader_id` NULL: anybody's. */
+int store_find(const char *id, const char *reader_id, struct payment **ret_payment) PARKS;
+int store_find_by_order(const char *order_id, const char *reader_id, struct payment **ret_payment)
+    PARKS;
 int store_lock(struct pg_tx *tx, const char *id, struct payment **ret_payment) PARKS;
 int store_lock_by_order(struct pg_tx *tx, const char *order_id, struct payment **ret_payment) PARKS;
 int store_refunds(const char *payment_id, struct list *ret_refunds) PARKS;

@@ -79,10 +79,14 @@ const struct pg_statement payment_statements[] = {
         "WHERE m.id = $5 AND m.user_id = $3 AND m.deleted_at IS NULL "
         "ON CONFLICT (order_id) DO NOTHING RETURNING " PAYMENT_COLUMNS,
         &payment_table},
-    [SQL_GET] = {"payment_get", "SELECT " PAYMENT_COLUMNS "FROM payments p WHERE p.id = $1",
+    [SQL_GET] = {"payment_get",
+        "SELECT " PAYMENT_COLUMNS
+        "FROM payments p WHERE p.id = $1 AND ($2::uuid IS NULL OR p.user_id = $2)",
         &payment_table},
     [SQL_GET_BY_ORDER] = {"payment_get_by_order",
-        "SELECT " PAYMENT_COLUMNS "FROM payments p WHERE p.order_id = $1", &payment_table},
+        "SELECT " PAYMENT_COLUMNS
+        "FROM payments p WHERE p.order_id = $1 AND ($2::uuid IS NULL OR p.user_id = $2)",
+        &payment_table},
     [SQL_LOCK] = {"payment_lock",
         "SELECT " PAYMENT_COLUMNS "FROM payments p WHERE p.id = $1 FOR UPDATE", &payment_table},
     [SQL_LOCK_BY_ORDER] = {"payment_lock_by_order",
@@ -260,18 +264,19 @@ int store_insert(const char *id, const struct authorization_body *b, const char 
     return 0;
 }
 
-int store_find(const char *id, struct payment **ret_payment)
+int store_find(const char *id, const char *reader_id, struct payment **ret_payment)
 {
     struct pg_result result;
-    TRY(pg_query(app()->pg, STATEMENT(GET), PG_ARGS(PG_TEXT(id)), &result));
+    TRY(pg_query(app()->pg, STATEMENT(GET), PG_ARGS(PG_TEXT(id), PG_TEXT(reader_id)), &result));
     *ret_payment = first_payment(&result);
     return 0;
 }
 
-int store_find_by_order(const char *order_id, struct payment **ret_payment)
+int store_find_by_order(const char *order_id, const char *reader_id, struct payment **ret_payment)
 {
     struct pg_result result;
-    TRY(pg_query(app()->pg, STATEMENT(GET_BY_ORDER), PG_ARGS(PG_TEXT(order_id)), &result));
+    TRY(pg_query(app()->pg, STATEMENT(GET_BY_ORDER), PG_ARGS(PG_TEXT(order_id), PG_TEXT(reader_id)),
+        &result));
     *ret_payment = first_payment(&result);
     return 0;
 }

@@ -9,6 +9,7 @@
  *     status  of success where that isn't the table's, for all or by kind of caller
  *     alone   the caller is an account of its own, as what happens is not to be undone
  *     strict  a token that isn't a person's is refused, though no token is needed
+ *     tells   its answer names whom it was asked about, to whom has the secret that is sent
  *     shared  everybody's orders show in it
  *     hides   'empty': what is not there is an empty list instead of 404 */
 
@@ -111,9 +112,11 @@ export const rows = {
         'PUT /api/v1/users/{userId}/addresses/{addressId}': placed({ body: ADDRESS }),
         'DELETE /api/v1/users/{userId}/addresses/{addressId}': placed(),
         'GET /.well-known/jwks.json': { send: nothing },
-        'POST /internal/v1/tokens': {
-            send: () => ({ body: { service: 'cart', apiKey: world.serviceKey('cart'), audience: 'order' } }),
-        },
+        'GET /.well-known/oauth-authorization-server': { send: nothing },
+        'POST /oauth2/token': { send: () => ({ form: world.clientForm('cart', { grant_type: 'client_credentials', audience: 'order' }) }) },
+        'POST /oauth2/revoke': { send: () => ({ form: `client_id=souk-app&token=${deadLink.token}` }) },
+        'POST /oauth2/introspect': { send: (w) => ({ form: world.clientForm('cart', { token: w.buyer.token }) }), tells: true },
+        'GET /internal/v1/revocations': { send: () => ({ query: { since: new Date().toISOString() } }) },
         'POST /internal/v1/tokens/introspect': { send: (w) => ({ body: { token: w.buyer.token } }) },
         'GET /internal/v1/users/{userId}': { of: 'buyer', send: (w) => ({ path: { userId: w.buyer.id } }) },
         'GET /internal/v1/users/{userId}/addresses/{addressId}': placed(),

@@ -167,7 +167,7 @@ async function tryOne(route, kind, w, secrets) {
     const status = promised(route, kind);
     if (answer.status !== status) return [`${kind}: ${answer.status}, not ${status}: ${answer.text}`];
     if (route.row.after && status < 300) await route.row.after(w, answer);
-    return secrets.filter((s) => answer.text.includes(s)).map((s) => `${kind}: is shown ${s}: ${answer.text}`);
+    return route.row.tells ? [] : secrets.filter((s) => answer.text.includes(s)).map((s) => `${kind}: is shown ${s}: ${answer.text}`);
 }
 
 async function tryAllowed(route, kinds, w, secrets) {

@@ -93,10 +93,14 @@ export async function account(name, roles, admin) {
 
 export const serviceKey = (service) => readFileSync(env(service, 'API_KEY_FILE'), 'utf8').trim();
 
+/* A form for /oauth2, with the service's name and secret. */
+export const clientForm = (service, values) => new URLSearchParams(
+    { ...values, client_id: service, client_secret: serviceKey(service) }).toString();
+
 export async function serviceToken(caller, callee) {
-    const { body } = await must(200, 'auth', 'POST', '/internal/v1/tokens',
-        { body: { service: caller, apiKey: serviceKey(caller), audience: callee } });
-    return body.accessToken;
+    const { body } = await must(200, 'auth', 'POST', '/oauth2/token',
+        { form: clientForm(caller, { grant_type: 'client_credentials', audience: callee }) });
+    return body.access_token;
 }
 
 /* ---- things ---- */
