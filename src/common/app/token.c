@@ -23,7 +23,7 @@
 
 #include <uthash.h>
 
-#define KEYS_REFRESH_US  (5 * USEC_PER_SEC)
+#define KEYS_REFRESH_US  USEC_PER_SEC
 #define KEYS_PATIENCE_US (2 * USEC_PER_SEC)
 #define SIGNATURE_LIMIT  1024 /* bytes: RSA-8192 */
 #define CACHE_LIMIT      20000
