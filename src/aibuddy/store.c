@@ -120,7 +120,8 @@ const struct pg_statement aibuddy_statements[] = {
     [SQL_OPTED_OUT] = {"opted_out", "SELECT opted_out FROM profiles WHERE user_id = $1",
         &opt_out_row_table},
     [SQL_OPT_OUT] = {"opt_out", "INSERT INTO profiles (user_id, opted_out) VALUES ($1, $2) "
-                                "ON CONFLICT (user_id) DO UPDATE SET opted_out = $2"},
+                                "ON CONFLICT (user_id) DO UPDATE SET opted_out = $2 "
+                                "WHERE NOT profiles.forgotten"},
     [SQL_REBUILDING] = {"rebuilding",
         "SELECT started_at, sent FROM replays WHERE rebuild AND ended_at IS NULL",
         &rebuild_row_table},

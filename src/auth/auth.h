@@ -239,6 +239,11 @@ const char *password_normal(struct arena *a, const char *password);
 /* What is wrong with a new password (in its normal form), as a sentence; NULL when nothing is. */
 const char *password_problem(const char *password, const char *email);
 
+/* Whether `fits` holds for what is left when up to six digits and signs are taken from the ends:
+ * however many, for a digit there may stand for a letter. */
+bool password_decorated(const char *lower,
+    bool (*fits)(const char *core, size_t len, const char *ctx), const char *ctx);
+
 /* ---- password_list.c ---- */
 
 int password_list_load(void); /* once, at the start */

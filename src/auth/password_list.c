@@ -1,6 +1,7 @@
-/* The operator's own list of passwords to refuse: a file of one a line, "#" begins a remark. It is
- * read once, before the service listens, and compared without case. No list comes with the source:
- * Debian's package john-data has one that fits, and so have the lists of known breaches. */
+/* The operator's list of passwords to refuse: a file of one a line, "#" begins a remark. It is read
+ * once, before the service listens, and compared without case; what is on it is refused between
+ * digits and signs as well. No list comes with the source: the launcher takes the dictionary of
+ * Debian's cracklib-runtime, and the lists of known breaches serve as well. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include "common/base/mem.h"
 
 #define LIST_BYTES_LIMIT (16 << 20)
+#define WORD_MIN         4
 
 static char *text;
 static const char **lines; /* sorted */
@@ -79,10 +81,20 @@ int password_list_load(void)
     return 0;
 }
 
+static bool is_line(const char *core, size_t len, const char *lower)
+{
+    char word[PASSWORD_BYTES_LIMIT + 1];
+    const char *key = word;
+    if (len < WORD_MIN || len >= sizeof(word))
+        return false;
+    memcpy(word, core, len);
+    word[len] = 0;
+    return bsearch(&key, lines, lines_count, sizeof(*lines), compare_lines) != NULL;
+}
+
 bool password_listed(struct arena *a, const char *password)
 {
     char *lower = arena_strdup(a, password);
     lower_in_place(lower);
-    return lines_count > 0 &&
-           bsearch(&lower, lines, lines_count, sizeof(*lines), compare_lines) != NULL;
+    return lines_count > 0 && password_decorated(lower, is_line, lower);
 }

@@ -17,6 +17,7 @@
 #define PASSWORD_CHARACTERS_MIN 8
 #define PASSWORD_CHARACTERS_MAX 128
 #define WALK_MIN                3
+#define WALK_LONG               6
 #define DECORATION_MAX          6 /* characters around a common word */
 
 /* Read forwards and backwards. */
@@ -160,12 +161,15 @@ static size_t walk_length(const char *text)
     return best;
 }
 
+/* After a long walk two more characters hide nothing. */
 static bool is_walks(const char *text)
 {
+    bool is_long = false;
     while (*text) {
         size_t n = walk_length(text);
         if (n < WALK_MIN)
-            return false;
+            return is_long && strlen(text) < WALK_MIN;
+        is_long = is_long || n >= WALK_LONG;
         text += n;
     }
     return true;
@@ -199,9 +203,7 @@ static bool is_word(const char *core, size_t len)
     return strstr(words, text) != NULL;
 }
 
-/* Whether `fits` holds for what is left when up to DECORATION_MAX digits and signs are taken from
- * the ends: however many, for a digit there may stand for a letter. */
-static bool decorated(
+bool password_decorated(
     const char *text, bool (*fits)(const char *core, size_t len, const char *ctx), const char *ctx)
 {
     size_t len = strlen(text);
@@ -236,7 +238,8 @@ static bool is_own(const char *lower, const char *email)
         return false;
     memcpy(name, email, (size_t)(at - email));
     name[at - email] = 0;
-    return strcmp(lower, email) == 0 || (at - email >= 4 && decorated(lower, fits_text, name));
+    return strcmp(lower, email) == 0 ||
+           (at - email >= 4 && password_decorated(lower, fits_text, name));
 }
 
 const char *password_problem(const char *password, const char *email)
@@ -248,7 +251,7 @@ const char *password_problem(const char *password, const char *email)
     for (size_t i = 0; i <= len; i++)
         lower[i] = password[i] >= 'A' && password[i] <= 'Z' ? (char)(password[i] - 'A' + 'a')
                                                             : password[i];
-    if (is_walks(lower) || decorated(lower, fits_word, NULL))
+    if (is_walks(lower) || password_decorated(lower, fits_word, NULL))
         return "is one of the first that anybody would try";
     return is_own(lower, email) ? "must not be the e-mail address" : NULL;
 }

@@ -146,7 +146,7 @@ int store_cart_lock(struct pg_tx *tx, struct cart_owner owner, struct cart **ret
     PARKS; /* NULL when there is none */
 /* Queued: of an account that is not closed, whenever its events come. */
 int store_cart_told(struct pg_tx *tx, const char *user_id);
-int store_cart_forget(struct pg_tx *tx, const char *user_id, int64_t at_us); /* queued */
+int store_cart_forget(struct pg_tx *tx, const char *user_id); /* queued: empty, closed for good */
 int store_cart_touch(struct pg_tx *tx, const char *cart_id);  /* version + 1, queued */
 int store_cart_delete(struct pg_tx *tx, const char *cart_id); /* queued */
 int store_cart_ordered(struct pg_tx *tx, const char *user_id, int64_t at_us); /* queued */

@@ -12,7 +12,7 @@ static int on_user_registered(struct pg_tx *tx, const struct event *e)
 static int on_user_deactivated(struct pg_tx *tx, const struct event *e)
 {
     const struct user_event *user = e->payload;
-    return store_cart_forget(tx, user->user_id, e->timestamp_us);
+    return store_cart_forget(tx, user->user_id);
 }
 
 static int on_order_completed(struct pg_tx *tx, const struct event *e)

@@ -8,7 +8,7 @@
     "i.sku) "                                                                                      \
     "FROM cart_items i WHERE i.cart_id = c.id), c.version, c.updated_at "
 
-#define OWNED "(c.user_id = $1::uuid OR c.token_hash = $2::text)"
+#define OWNED "(c.user_id = $1::uuid OR c.token_hash = $2::text) AND NOT c.closed"
 
 #define CHECKOUT_COLUMNS                                                                           \
     "k.id, k.user_id, k.cart_id, k.fingerprint, k.attempt, k.order_id, k.state, k.items, "         \
@@ -18,13 +18,12 @@
 
 enum {
     SQL_CART_ENSURE,
-    SQL_CART_TOLD,
     SQL_CART_LOCK,
     SQL_CART_FIND,
     SQL_CART_TOUCH,
     SQL_CART_DELETE,
-    SQL_CART_FORGET,
-    SQL_ACCOUNT_CLOSE,
+    SQL_CART_CLOSE,
+    SQL_CART_CLOSED,
     SQL_CART_ORDERED,
     SQL_ITEM_PUT,
     SQL_ITEM_DELETE,
@@ -45,10 +44,6 @@ enum {
 const struct pg_statement cart_statements[] = {
     [SQL_CART_ENSURE] = {"cart_ensure",
         "INSERT INTO carts (id, user_id, token_hash) VALUES ($3, $1, $2) ON CONFLICT DO NOTHING"},
-    /* What an event tells may come after the account's end. */
-    [SQL_CART_TOLD] = {"cart_told",
-        "INSERT INTO carts (id, user_id) SELECT $2, $1 WHERE NOT EXISTS (SELECT 1 FROM "
-        "closed_accounts a WHERE a.user_id = $1) ON CONFLICT DO NOTHING"},
     /* Apart from the reading: what waits for a lock sees the lines as they were before the wait. */
     [SQL_CART_LOCK] = {"cart_lock", "SELECT FROM carts c WHERE " OWNED " FOR UPDATE"},
     [SQL_CART_FIND] = {"cart_find", "SELECT " CART_COLUMNS "FROM carts c WHERE " OWNED,
@@ -56,11 +51,16 @@ const struct pg_statement cart_statements[] = {
     [SQL_CART_TOUCH] = {"cart_touch",
         "UPDATE carts SET version = version + 1, updated_at = now() WHERE id = $1"},
     [SQL_CART_DELETE] = {"cart_delete", "DELETE FROM carts WHERE id = $1"},
-    [SQL_CART_FORGET] = {"cart_forget", "DELETE FROM carts WHERE user_id = $1"},
-    [SQL_ACCOUNT_CLOSE] = {"account_close", "INSERT INTO closed_accounts (user_id, closed_at) "
-                                            "VALUES ($1, $2) ON CONFLICT DO NOTHING"},
+    /* The key on user_id puts it in turn with whoever makes or locks that cart. */
+    [SQL_CART_CLOSE] = {"cart_close",
+        "INSERT INTO carts (id, user_id, closed) VALUES ($2, $1, true) "
+        "ON CONFLICT (user_id) DO UPDATE SET closed = true, last_order_at = NULL, "
+        "version = carts.version + 1, updated_at = now()"},
+    [SQL_CART_CLOSED] = {"cart_closed",
+        "DELETE FROM cart_items WHERE cart_id = (SELECT id FROM carts WHERE user_id = $1)"},
     [SQL_CART_ORDERED] = {"cart_ordered",
-        "UPDATE carts SET last_order_at = greatest(last_order_at, $2) WHERE user_id = $1"},
+        "UPDATE carts SET last_order_at = greatest(last_order_at, $2) WHERE user_id = $1 "
+        "AND NOT closed"},
     [SQL_ITEM_PUT] = {"cart_item_put",
         "INSERT INTO cart_items (cart_id, sku, name, seller_id, quantity, unit_price, currency) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (cart_id, sku) DO UPDATE SET "
@@ -161,7 +161,11 @@ int store_cart_open(struct pg_tx *tx, struct cart_owner owner, struct cart **ret
 {
     TRY(store_cart_ensure(tx, owner));
     TRY(store_cart_lock(tx, owner, ret_cart));
-    return *ret_cart ? 0 : ERR(ERR_RETRY);
+    if (*ret_cart)
+        return 0;
+    if (owner.user_id) /* the account was closed since its token was looked at */
+        return OUTCOME_UNAUTHENTICATED;
+    return ERR(ERR_RETRY);
 }
 
 int store_cart_find(struct cart_owner owner, struct cart **ret_cart)
@@ -191,15 +195,14 @@ int store_cart_delete(struct pg_tx *tx, const char *cart_id)
 
 int store_cart_told(struct pg_tx *tx, const char *user_id)
 {
-    return pg_queue(
-        tx, &cart_statements[SQL_CART_TOLD], PG_ARGS(PG_TEXT(user_id), PG_TEXT(fresh_id())));
+    return store_cart_ensure(tx, (struct cart_owner){.user_id = user_id});
 }
 
-int store_cart_forget(struct pg_tx *tx, const char *user_id, int64_t at_us)
+int store_cart_forget(struct pg_tx *tx, const char *user_id)
 {
     TRY(pg_queue(
-        tx, &cart_statements[SQL_ACCOUNT_CLOSE], PG_ARGS(PG_TEXT(user_id), PG_TIME(at_us))));
-    return pg_queue(tx, &cart_statements[SQL_CART_FORGET], PG_ARGS(PG_TEXT(user_id)));
+        tx, &cart_statements[SQL_CART_CLOSE], PG_ARGS(PG_TEXT(user_id), PG_TEXT(fresh_id()))));
+    return pg_queue(tx, &cart_statements[SQL_CART_CLOSED], PG_ARGS(PG_TEXT(user_id)));
 }
 
 int store_cart_ordered(struct pg_tx *tx, const char *user_id, int64_t at_us)

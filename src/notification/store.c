@@ -72,8 +72,11 @@ const struct pg_statement notification_statements[] = {
         "told_at = greatest(c.told_at, excluded.told_at), "
         "name = CASE WHEN c.named_at <= excluded.named_at THEN coalesce(excluded.name, c.name) "
         "ELSE c.name END, named_at = greatest(c.named_at, excluded.named_at)"},
-    [SQL_CONTACT_OFF] = {"contact_off", "INSERT INTO contacts (user_id, active) VALUES ($1, false) "
-                                        "ON CONFLICT (user_id) DO UPDATE SET active = false"},
+    [SQL_CONTACT_OFF] = {"contact_off",
+        "INSERT INTO contacts (user_id, active, email_orders, email_payments) "
+        "VALUES ($1, false, false, false) ON CONFLICT (user_id) DO UPDATE SET active = false, "
+        "email_orders = false, email_payments = false, email_marketing = false, "
+        "sms_enabled = false, sms_phone = NULL, push_enabled = false, push_topic = NULL"},
     [SQL_SUPPRESS] = {"deliveries_suppress",
         "UPDATE deliveries SET status = 'suppressed', last_error = 'the account was closed' "
         "WHERE user_id = $1 AND status = 'pending' AND kind <> 'account'"},
@@ -89,7 +92,7 @@ const struct pg_statement notification_statements[] = {
         "sms_enabled, sms_phone, push_enabled, push_topic) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
         "ON CONFLICT (user_id) DO UPDATE SET email_orders = $2, email_payments = $3, "
         "email_marketing = $4, sms_enabled = $5, sms_phone = $6, push_enabled = $7, "
-        "push_topic = $8"},
+        "push_topic = $8 WHERE contacts.active"},
     [SQL_LIST_OF_USER] = {"deliveries_of_user",
         "SELECT " OWN_COLUMNS "FROM deliveries WHERE user_id = $1 "
         "AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid)) "

@@ -28,6 +28,8 @@ enum {
     SQL_METHOD_GET,
     SQL_METHOD_DELETE,
     SQL_METHODS_DELETE_ALL,
+    SQL_ACCOUNT_TURN,
+    SQL_ACCOUNT_CLOSE,
     SQL_INSERT,
     SQL_GET,
     SQL_GET_BY_ORDER,
@@ -56,7 +58,8 @@ enum {
 const struct pg_statement payment_statements[] = {
     [SQL_METHOD_INSERT] = {"method_insert",
         "INSERT INTO payment_methods (id, user_id, provider, token, label, created_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6)"},
+        "SELECT $1::uuid, $2::uuid, $3, $4, $5, $6 "
+        "WHERE NOT EXISTS (SELECT 1 FROM closed_accounts WHERE user_id = $2)"},
     [SQL_METHOD_LIST] = {"method_list",
         "SELECT " METHOD_COLUMNS "FROM payment_methods WHERE user_id = $1 AND deleted_at IS NULL "
         "AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid)) "
@@ -70,7 +73,13 @@ const struct pg_statement payment_statements[] = {
         "UPDATE payment_methods SET deleted_at = now() "
         "WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL"},
     [SQL_METHODS_DELETE_ALL] = {"methods_delete_all",
-        "UPDATE payment_methods SET deleted_at = now() WHERE user_id = $1 AND deleted_at IS NULL"},
+        "UPDATE payment_methods SET deleted_at = coalesce(deleted_at, now()), token = '' "
+        "WHERE user_id = $1"},
+    /* To the end of the transaction: an account is closed before or after a method is added. */
+    [SQL_ACCOUNT_TURN] = {"account_turn",
+        "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 20031))"},
+    [SQL_ACCOUNT_CLOSE] = {"account_close",
+        "INSERT INTO closed_accounts (user_id) VALUES ($1) ON CONFLICT DO NOTHING"},
     [SQL_INSERT] = {"payment_insert",
         "INSERT INTO payments AS p (id, order_id, user_id, user_email, method_id, token, status, "
         "amount, currency, correlation_id, next_at) "
@@ -205,9 +214,11 @@ const size_t payment_statements_count = ARRAY_SIZE(payment_statements);
 int store_method_insert(
     struct pg_tx *tx, const struct payment_method *m, const char *user_id, const char *token)
 {
-    return pg_queue(tx, STATEMENT(METHOD_INSERT),
+    TRY(pg_queue(tx, STATEMENT(ACCOUNT_TURN), PG_ARGS(PG_TEXT(user_id))));
+    return pg_queue_expect(tx, STATEMENT(METHOD_INSERT),
         PG_ARGS(PG_TEXT(m->id), PG_TEXT(user_id), PG_TEXT(m->provider), PG_TEXT(token),
-            PG_TEXT(m->label), PG_TIME(m->created_at)));
+            PG_TEXT(m->label), PG_TIME(m->created_at)),
+        1, OUTCOME_UNAUTHENTICATED);
 }
 
 int store_method_list(const char *user_id, int64_t before_us, const char *before_id, int64_t limit,
@@ -241,6 +252,8 @@ int store_method_delete(const char *id, const char *user_id, bool *ret_deleted)
 
 int store_methods_delete_all(struct pg_tx *tx, const char *user_id)
 {
+    TRY(pg_queue(tx, STATEMENT(ACCOUNT_TURN), PG_ARGS(PG_TEXT(user_id))));
+    TRY(pg_queue(tx, STATEMENT(ACCOUNT_CLOSE), PG_ARGS(PG_TEXT(user_id))));
     return pg_queue(tx, STATEMENT(METHODS_DELETE_ALL), PG_ARGS(PG_TEXT(user_id)));
 }
 

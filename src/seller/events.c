@@ -12,6 +12,8 @@
 #include "common/base/uuid.h"
 #include "seller/seller.h"
 
+#define CLOSED_HOLD_S 10 /* longer than a checkout takes */
+
 /* ---- telling ---- */
 
 int publish_alert(struct pg_tx *tx, const struct level *l)
@@ -142,10 +144,13 @@ static int on_order_completed(struct pg_tx *tx, const struct event *e)
     return ERR(ERR_RETRY);
 }
 
+/* A checkout that is just under way may still become an order, which is then kept: its hold is not
+ * released, but its time becomes short. */
 static int on_user_deactivated(struct pg_tx *tx, const struct event *e)
 {
     const struct user_event *u = e->payload;
     struct list products;
+    TRY(store_holds_hurry(tx, u->user_id, CLOSED_HOLD_S));
     TRY(store_seller_close(tx, u->user_id, &products));
     for (size_t i = 0; i < products.len; i++)
         TRY(publish_product(tx, LIST_AT(products, struct product, i)));

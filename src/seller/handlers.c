@@ -15,9 +15,11 @@ int post_seller(struct request *req)
     bool inserted;
     TRY(pg_begin(app()->pg, &tx));
     TRY(store_seller_insert(tx, req->caller.user_id, req->body, &inserted));
+    TRY(store_seller_get(tx, req->caller.user_id, false, &s));
+    if (!s) /* closed since its token was looked at */
+        return refuse(req, OUTCOME_UNAUTHENTICATED, "This login has ended");
     if (!inserted)
         return refuse(req, SELLER_SELLER_EXISTS, "Change it with PATCH");
-    TRY(store_seller_get(tx, req->caller.user_id, false, &s));
     reply_header(req, "Location", arena_printf(req->arena, "/api/v1/sellers/%s", s->id));
     reply_etag(req, s->version);
     TRY(reply_stored(req, tx, 201, &seller_table, s));

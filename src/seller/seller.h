@@ -215,6 +215,8 @@ int store_products_search(const struct product_list_params *p, bool all_states, 
     const char *after_sku, struct list *ret_products) PARKS;
 int store_prices(const char *skus, struct list *ret_prices) PARKS;
 /* Closes the profile and takes its products off the shelves; gives those that were on them. */
+/* Holds of the user that last longer end after `seconds`; queued. */
+int store_holds_hurry(struct pg_tx *tx, const char *user_id, int64_t seconds);
 int store_seller_close(struct pg_tx *tx, const char *id, struct list *ret_products) PARKS;
 
 int store_level_find(const char *sku, const char *owner, struct level **ret_level) PARKS;

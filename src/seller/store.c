@@ -66,6 +66,9 @@ enum {
     SQL_SELLER_LOCK,
     SQL_SELLER_SAVE,
     SQL_SELLER_CLOSE,
+    SQL_ACCOUNT_TURN,
+    SQL_ACCOUNT_CLOSE,
+    SQL_HOLDS_HURRY,
     SQL_SHELVES_EMPTY,
     SQL_PRODUCT_INSERT,
     SQL_STOCK_INSERT,
@@ -94,7 +97,8 @@ enum {
 
 const struct pg_statement seller_statements[] = {
     [SQL_SELLER_INSERT] = {"seller_insert",
-        "INSERT INTO sellers (id, name, description) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"},
+        "INSERT INTO sellers (id, name, description) SELECT $1::uuid, $2, $3 WHERE NOT EXISTS "
+        "(SELECT 1 FROM closed_accounts WHERE user_id = $1) ON CONFLICT DO NOTHING"},
     [SQL_SELLER_GET] = {"seller_get", "SELECT " SELLER_COLUMNS "FROM sellers WHERE id = $1",
         &seller_table},
     [SQL_SELLER_LOCK] = {"seller_lock",
@@ -105,6 +109,15 @@ const struct pg_statement seller_statements[] = {
     [SQL_SELLER_CLOSE] = {"seller_close",
         "UPDATE sellers SET status = 'closed', version = version + 1, updated_at = now() "
         "WHERE id = $1 AND status <> 'closed'"},
+    /* To the end of the transaction: an account is closed before or after it opens a shop. */
+    [SQL_ACCOUNT_TURN] = {"account_turn",
+        "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 20032))"},
+    [SQL_ACCOUNT_CLOSE] = {"account_close",
+        "INSERT INTO closed_accounts (user_id) VALUES ($1) ON CONFLICT DO NOTHING"},
+    /* (Live holds are few: the index of their ends is read through.) */
+    [SQL_HOLDS_HURRY] = {"holds_hurry",
+        "UPDATE holds SET expires_at = now() + make_interval(secs => $2) WHERE state = 'held' "
+        "AND user_id = $1 AND expires_at > now() + make_interval(secs => $2)"},
     [SQL_SHELVES_EMPTY] = {"shelves_empty",
         "WITH emptied AS (UPDATE products SET status = 'inactive', version = version + 1, "
         "updated_at = now() WHERE seller_id = $1 AND status = 'active' RETURNING *) "
@@ -112,7 +125,8 @@ const struct pg_statement seller_statements[] = {
         &product_table},
     [SQL_PRODUCT_INSERT] = {"product_insert",
         "INSERT INTO products (sku, seller_id, name, description, category, price, currency) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7)"},
+        "SELECT $1, s.id, $3, $4, $5, $6, $7 FROM sellers s WHERE s.id = $2 "
+        "AND s.status = 'active' FOR SHARE"},
     [SQL_STOCK_INSERT] = {"stock_insert", "INSERT INTO stock (sku, available) VALUES ($1, $2)"},
     [SQL_PRODUCT_GET] = {"product_get",
         "SELECT " PRODUCT_COLUMNS "0 FROM products p JOIN stock s USING (sku) WHERE p.sku = $1",
@@ -216,6 +230,7 @@ int store_seller_insert(
     struct pg_tx *tx, const char *id, const struct seller_body *b, bool *ret_inserted)
 {
     struct pg_result result;
+    TRY(pg_queue(tx, &seller_statements[SQL_ACCOUNT_TURN], PG_ARGS(PG_TEXT(id))));
     TRY(pg_run(tx, &seller_statements[SQL_SELLER_INSERT],
         PG_ARGS(PG_TEXT(id), PG_TEXT(b->name), PG_TEXT(b->description)), &result));
     *ret_inserted = result.affected == 1;
@@ -248,10 +263,18 @@ int store_seller_save(struct pg_tx *tx, const struct seller *s)
 int store_seller_close(struct pg_tx *tx, const char *id, struct list *ret_products)
 {
     struct pg_result result;
+    TRY(pg_queue(tx, &seller_statements[SQL_ACCOUNT_TURN], PG_ARGS(PG_TEXT(id))));
+    TRY(pg_queue(tx, &seller_statements[SQL_ACCOUNT_CLOSE], PG_ARGS(PG_TEXT(id))));
     TRY(pg_queue(tx, &seller_statements[SQL_SELLER_CLOSE], PG_ARGS(PG_TEXT(id))));
     TRY(pg_run(tx, &seller_statements[SQL_SHELVES_EMPTY], PG_ARGS(PG_TEXT(id)), &result));
     *ret_products = result.rows;
     return 0;
+}
+
+int store_holds_hurry(struct pg_tx *tx, const char *user_id, int64_t seconds)
+{
+    return pg_queue(
+        tx, &seller_statements[SQL_HOLDS_HURRY], PG_ARGS(PG_TEXT(user_id), PG_I64(seconds)));
 }
 
 /* ---- products ---- */

@@ -284,10 +284,6 @@ sql payment "UPDATE payments SET ordered = amount, next_at = now() WHERE status 
 small() { sql payment "SELECT status, count(*), sum(captured) FROM payments WHERE amount BETWEEN 1 AND 10 AND user_id = '$USER_ID' GROUP BY 1"; }
 becomes 'many are captured in one go' small 'captured|10|55'
 
-deliver user.deactivated "$USER_ID" "{\"userId\":\"$USER_ID\",\"email\":\"p@test.example\",\"name\":\"Pay Er\"}"
-no_methods() { as_user GET "$URL/api/v1/payment-methods" && [ "$(field '.data | length')" = 0 ]; }
-check 'an account that is closed loses its methods' until_true 10 no_methods
-
 # ---- the process ends at each of its points ----
 
 restart_with() { service_stop payment && service_start payment "$@"; }
@@ -315,6 +311,15 @@ sql payment "UPDATE payments SET next_at = now() WHERE next_at > now()" # the le
 service_start payment
 becomes 'after the restart they agree' state 'captured|1000|0'
 is 'with one capture told' "$(events)" 'payment.authorized payment.completed'
+
+# ---- a closed account ----
+
+deliver user.deactivated "$USER_ID" "{\"userId\":\"$USER_ID\",\"email\":\"p@test.example\",\"name\":\"Pay Er\"}"
+no_methods() { as_user GET "$URL/api/v1/payment-methods" && [ "$(field '.data | length')" = 0 ]; }
+check 'an account that is closed loses its methods' until_true 10 no_methods
+is 'the tokens of its cards are gone' "$(sql payment "SELECT count(*) FROM payment_methods WHERE user_id = '$USER_ID' AND token <> ''")" 0
+as_user POST "$URL/api/v1/payment-methods" '{"token":"tok_visa"}'
+says 'and cannot add one' 401 '.code == "unauthenticated"'
 
 # ---- the books ----
 

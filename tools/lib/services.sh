@@ -59,7 +59,10 @@ service_environment() {
     case $svc in
     auth)
         export SERVICE_KEYS_DIR=$STATE/service-keys SIGNING_KEY_DIR=$STATE/keys
-        export MAIL_TOKEN_KEY_FILE=$STATE/mail-token.key PASSWORD_LIST_FILE=${PASSWORD_LIST_FILE:-}
+        export MAIL_TOKEN_KEY_FILE=$STATE/mail-token.key
+        # The list of the package cracklib-runtime, unless there is a better one.
+        : "${PASSWORD_LIST_FILE=$(find /usr/share/dict/cracklib-small 2>/dev/null)}"
+        export PASSWORD_LIST_FILE
         ;;
     payment) export PROVIDER=${PROVIDER:-sandbox} ;;
     notification)

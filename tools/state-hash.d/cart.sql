@@ -1,8 +1,8 @@
 -- Carts and how checkouts ended. Left out: a cart's id (made anew with a cart), versions and times of change (how often and when
 -- something was written), leases and durations of checkouts.
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-SELECT 'cart', user_id, token_hash, last_order_at FROM carts;
+SELECT 'cart', user_id, token_hash, last_order_at FROM carts WHERE NOT closed;
 SELECT 'line', c.user_id, c.token_hash, i.sku, i.quantity, i.unit_price, i.currency FROM cart_items i JOIN carts c ON c.id = cart_id;
-SELECT 'closed', user_id FROM closed_accounts;
+SELECT 'closed', user_id FROM carts WHERE closed;
 SELECT 'checkout', order_id, user_id, state, total, currency, outcome FROM checkouts;
 COMMIT;

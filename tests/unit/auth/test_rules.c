@@ -4,48 +4,6 @@
 
 #define S USEC_PER_SEC
 
-/* ---- passwords ---- */
-
-static char *repeated(const char *piece, size_t times)
-{
-    static char text[2048];
-    text[0] = 0;
-    for (size_t i = 0; i < times; i++)
-        strcat(text, piece);
-    return text;
-}
-
-Test(rules, password__of_8_to_128_characters__is_good)
-{
-    cr_assert_null(password_problem("correct horse", "a@b.example"));
-    cr_assert_null(password_problem("souk-demo-2026", NULL));
-    cr_assert_null(password_problem(repeated("x7", 4), NULL));
-    cr_assert_null(password_problem(repeated("x7", 64), NULL));
-}
-
-Test(rules, password__length__is_counted_in_characters_not_bytes)
-{
-    cr_assert_not_null(password_problem(repeated("é", 7), NULL));
-    cr_assert_null(password_problem(repeated("é", 8), NULL));
-    cr_assert_null(password_problem(repeated("漢", 128), NULL));
-    cr_assert_not_null(password_problem(repeated("漢", 129), NULL));
-}
-
-Test(rules, password__too_short_or_too_long__is_refused)
-{
-    cr_assert_not_null(password_problem("", NULL));
-    cr_assert_not_null(password_problem("1234567", NULL));
-    cr_assert_not_null(password_problem(repeated("x", 129), NULL));
-}
-
-Test(rules, password__common_or_the_address_itself__is_refused_in_any_case)
-{
-    cr_assert_not_null(password_problem("password123", NULL));
-    cr_assert_not_null(password_problem("PassWord123", NULL));
-    cr_assert_not_null(password_problem("Anna@Souk.example", "anna@souk.example"));
-    cr_assert_null(password_problem("password123 but longer", "anna@souk.example"));
-}
-
 /* ---- texts ---- */
 
 Test(rules, email_normal__mixed_case__is_lower)

@@ -251,3 +251,39 @@ Test(base, crypto_password__several_threads__do_not_disturb_each_other)
         cr_assert_eq(ok, names[i]);
     }
 }
+
+Test(base, crypto_seal__opens_with_the_same_secret_and_context_alone)
+{
+    char text[CRYPTO_SEALED_SIZE(7)], again[CRYPTO_SEALED_SIZE(7)];
+    uint8_t bytes[7];
+    cr_assert_eq(crypto_init(), 0);
+    crypto_seal(SPAN("secret"), SPAN("anna"), SPAN("a token"), text, sizeof(text));
+    crypto_seal(SPAN("secret"), SPAN("anna"), SPAN("a token"), again, sizeof(again));
+    cr_assert_str_neq(text, again);
+    cr_assert_eq(
+        crypto_unseal(SPAN("secret"), SPAN("anna"), span_of(text), bytes, sizeof(bytes)), 7);
+    cr_assert_arr_eq(bytes, "a token", 7);
+    cr_assert_eq(
+        crypto_unseal(SPAN("Secret"), SPAN("anna"), span_of(text), bytes, sizeof(bytes)), -1);
+    cr_assert_eq(
+        crypto_unseal(SPAN("secret"), SPAN("ben"), span_of(text), bytes, sizeof(bytes)), -1);
+    cr_assert_eq(crypto_unseal(SPAN("secret"), SPAN("anna"), span_of(text), bytes, 6), -1);
+}
+
+Test(base, crypto_unseal__anything_else__is_refused)
+{
+    char text[CRYPTO_SEALED_SIZE(7)];
+    uint8_t bytes[7];
+    cr_assert_eq(crypto_init(), 0);
+    crypto_seal(SPAN("s"), SPAN("c"), SPAN("a token"), text, sizeof(text));
+    for (size_t i = 0; text[i]; i++) {
+        char kept = text[i];
+        text[i] = kept == 'A' ? 'B' : 'A';
+        /* The last character's low bits may be padding: then it is no base64url at all. */
+        cr_assert_eq(crypto_unseal(SPAN("s"), SPAN("c"), span_of(text), bytes, 7), -1, "%zu", i);
+        text[i] = kept;
+    }
+    cr_assert_eq(crypto_unseal(SPAN("s"), SPAN("c"), SPAN(""), bytes, 7), -1);
+    cr_assert_eq(crypto_unseal(SPAN("s"), SPAN("c"), SPAN("***"), bytes, 7), -1);
+    cr_assert_eq(crypto_unseal(SPAN("s"), SPAN("c"), SPAN("AAAA"), bytes, 7), -1);
+}

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "common/base/arena.h"
+#include "common/base/crypto.h"
 #include "notification/notification.h"
 
 #define PUBLIC "https://souk.example"
@@ -115,4 +116,33 @@ Test(messages, welcome__greets_by_name_when_it_is_known)
     message_of_user(a, PUBLIC, &u, &m);
     cr_assert_str_eq(rendered("welcome", &m).subject, "Welcome to Souk");
     cr_assert(has(rendered("welcome", &m).text, "Hello,\n"));
+}
+
+/* ---- links ---- */
+
+Test(messages, link__token__is_sealed_until_it_is_opened)
+{
+    char sealed[CRYPTO_SEALED_SIZE(43)];
+    const char *token = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP_-";
+    struct message m;
+    cr_assert_eq(crypto_init(), 0);
+    crypto_seal(SPAN("key"), SPAN("anna"), span_make(token, 43), sealed, sizeof(sealed));
+    const struct user_link_event l = {
+        .user_id = "anna", .token = sealed, .expires_at = INT64_C(1769860800000000)};
+    cr_assert(message_token_readable(&l));
+    message_of_link(a, PUBLIC, "/page", &l, &m);
+    cr_assert_str_eq(m.url, arena_printf(a, "%s/page?token=%s", PUBLIC, sealed));
+    cr_assert_str_eq(m.until, "2026-01-31 12:00 UTC");
+    const char *twice = arena_printf(a, "<%s> and %s.", m.url, sealed);
+    cr_assert_str_eq(message_unseal(a, SPAN("key"), "anna", sealed, twice),
+        arena_printf(a, "<%s/page?token=%.43s> and %.43s.", PUBLIC, token, token));
+    cr_assert_null(message_unseal(a, SPAN("key"), "ben", sealed, twice));
+    cr_assert_null(message_unseal(a, SPAN("yek"), "anna", sealed, twice));
+    cr_assert_null(message_unseal(a, SPAN("key"), "anna", "", twice));
+}
+
+Test(messages, link__masked_token__is_not_readable)
+{
+    cr_assert_not(message_token_readable(&(struct user_link_event){.token = "***"}));
+    cr_assert_not(message_token_readable(&(struct user_link_event){.token = ""}));
 }
