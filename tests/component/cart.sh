@@ -415,7 +415,7 @@ fi
 
 tell() { deliver cart-queue "$@"; }
 new=$(uuid)
-carts() { sql cart "SELECT count(*) FROM carts WHERE user_id = '$1'"; }
+carts() { sql cart "SELECT count(*) FROM carts WHERE user_id = '$1' AND NOT closed"; }
 has() { [ "$(carts "$1")" = "$2" ]; }
 tell user.registered "$new" "{\"userId\":\"$new\",\"email\":\"n@people.example\"}"
 tell user.created "$new" "{\"userId\":\"$new\",\"email\":\"n@people.example\"}"
@@ -427,3 +427,7 @@ check 'its last order is remembered' until_true 10 last
 tell user.deactivated "$new" "{\"userId\":\"$new\",\"email\":\"n@people.example\"}"
 check 'and it goes with its user' until_true 10 has "$new" 0
 tell user.deactivated "$new" "{\"userId\":\"$new\",\"email\":\"n@people.example\"}"
+tell user.registered "$new" "{\"userId\":\"$new\",\"email\":\"n@people.example\"}" "$(uuid)"
+heard() { [ "$(sql cart "SELECT count(*) FROM inbox WHERE type IN ('user.registered', 'user.created', 'user.deactivated') AND handled_at > now() - interval '1 min'")" -ge 5 ]; }
+check 'what is told of it late is heard' until_true 10 heard
+is 'and brings nothing back' "$(carts "$new")" 0
