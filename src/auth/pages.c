@@ -7,6 +7,7 @@
 #include <ctype.h>
 
 #include "auth/auth.h"
+#include "common/app/form.h"
 
 #define TOKEN_LENGTH (CRYPTO_TOKEN_SIZE - 1)
 
@@ -56,32 +57,13 @@ static int reply_failure(struct request *req, int r, const char *form)
     return reply_page_html(req, 422, "Choose another password", content);
 }
 
-/* ---- the forms' fields ---- */
-
-/* The value of a field that is there once and well-formed, else "". */
-static const char *form_value(struct request *req, const char *name)
+static int read_form(struct request *req, void *ret_value)
 {
-    struct span rest = req->http->body, pair, raw_name, value;
-    while (rest.len && span_cut(&rest, '&', &pair)) {
-        struct span raw = pair;
-        span_cut(&raw, '=', &raw_name);
-        if (!span_equal(raw_name, span_of(name)) || !raw.ptr)
-            continue;
-        if (!http_percent_decode(req->arena, raw, true, &value) || value.len > PASSWORD_BYTES_LIMIT)
-            return "";
-        return arena_strndup(req->arena, value.ptr, value.len);
-    }
-    return "";
-}
-
-static int require_form(struct request *req)
-{
-    struct span type = request_header(req, "Content-Type"), media = type;
-    if (type.ptr)
-        span_cut(&type, ';', &media);
-    if (span_equal_nocase(span_trim(media), SPAN("application/x-www-form-urlencoded")))
-        return 0;
-    return refuse(req, OUTCOME_UNSUPPORTED_MEDIA, "Programs use the confirm route beside this one");
+    if (!form_type_fits(request_header(req, "Content-Type")))
+        return refuse(
+            req, OUTCOME_UNSUPPORTED_MEDIA, "Programs use the confirm route beside this one");
+    int r = form_read(req->arena, req->http->body, req->route->body, ret_value, &req->errors);
+    return r > 0 ? OUTCOME_INVALID : r;
 }
 
 /* ---- verification ---- */
@@ -101,8 +83,9 @@ int get_verification_page(struct request *req)
 
 int post_verification_page(struct request *req)
 {
-    TRY(require_form(req));
-    int r = verify_email(req, form_value(req, "token"));
+    struct link_body form;
+    TRY(read_form(req, &form));
+    int r = verify_email(req, form.token);
     if (r != 0)
         return r < 0 ? ERR(r) : reply_failure(req, r, NULL);
     return reply_page_html(req, 200, "Your e-mail address is verified", "<p>Thank you.</p>");
@@ -131,13 +114,16 @@ int get_reset_page(struct request *req)
 
 int post_reset_page(struct request *req)
 {
-    TRY(require_form(req));
-    const char *token = form_value(req, "token");
-    if (!looks_like_token(token))
+    struct reset_confirm_body form;
+    int r = read_form(req, &form);
+    if (r != 0 && r != OUTCOME_INVALID)
+        return r < 0 ? ERR(r) : r;
+    if (!form.token || !looks_like_token(form.token))
         return reply_bad_link(req);
-    int r = reset_password(req, token, form_value(req, "newPassword"));
+    if (r == 0)
+        r = reset_password(req, form.token, form.new_password);
     if (r != 0)
-        return r < 0 ? ERR(r) : reply_failure(req, r, reset_form(req, token));
+        return r < 0 ? ERR(r) : reply_failure(req, r, reset_form(req, form.token));
     return reply_page_html(req, 200, "Your password is changed",
         "<p>All sessions have ended. Log in with the new password.</p>");
 }

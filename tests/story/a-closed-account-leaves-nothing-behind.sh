@@ -23,8 +23,8 @@ soon 5 "aibuddy has learned from it" sql_is aibuddy "SELECT count(*) > 0 FROM us
 # A checkout that never got further than its hold.
 hold=$(cat /proc/sys/kernel/random/uuid)
 service_token() {
-    curl -sS --max-time 5 "$AUTH_SERVICE_URL/internal/v1/tokens" -H 'content-type: application/json' \
-        -d "$(jq -n --arg k "$(secret api-cart)" '{service: "cart", audience: "seller", apiKey: $k}')" | jq -r .accessToken
+    curl -sS --max-time 5 "$AUTH_SERVICE_URL/oauth2/token" -u "cart:$(secret api-cart)" \
+        -d 'grant_type=client_credentials&audience=seller' | jq -r .access_token
 }
 curl -sS --max-time 5 -o "$WORK/held" "$SELLER_SERVICE_URL/internal/v1/holds" -H "authorization: Bearer $(service_token)" \
     -H 'content-type: application/json' -d "{\"orderId\":\"$hold\",\"userId\":\"$ida\",\"items\":[{\"sku\":\"$other_sku\",\"quantity\":2}]}"
@@ -42,7 +42,7 @@ soon 25 "what was held for her is free again" stock_is "$other_sku" "5 0 0"
 that "her order is kept" order_is "$order" confirmed
 that "and its stock" stock_is "$shop_sku" "18 0 2"
 
-# Told or done late. Services believe a session for up to 30 s; what they are asked to do is refused
+# Told or done late. Services believe a session for some seconds more; what they are asked to do is refused
 # by the tombstone even then.
 TOKEN=$old
 refused() { call "$@" && [ "$STATUS" = 401 ]; }
