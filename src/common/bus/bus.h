@@ -81,13 +81,14 @@ int bus_publish(struct bus *b, const struct bus_message *messages, size_t count,
     int64_t deadline_us) PARKS;
 
 /* Consumes one queue. `on_batch` runs on a fiber with 1..batch_limit deliveries: everything that is
- * there; under load batches that are not full come at least 10 ms apart. Deliveries of one queue are never handled by two fibers at
- * once (order is kept). It must settle each delivery by bus_ack / bus_requeue before it returns;
- * unsettled ones are requeued. Deliveries live in the fiber's arena. After a reconnect the tags of
- * the old channel are void: bus_ack on them is a no-op, the broker redelivers. A delivery with
- * delivery_count >= BUS_SUSPECT_COUNT comes alone. Of the headers the flat ones arrive (text, cut
- * at 4 KiB, and whole numbers), at most BUS_HEADERS_LIMIT; a body over BUS_BODY_LIMIT is
- * dead-lettered. A queue that does not exist is asked for again with back-off. */
+ * there; under load batches that are not full come at least 10 ms apart. Deliveries of one queue
+ * are never handled by two fibers at once (order is kept). It must settle each delivery by bus_ack
+ * / bus_requeue before it returns; unsettled ones are requeued. Deliveries live in the fiber's
+ * arena. After a reconnect the tags of the old channel are void: bus_ack on them is a no-op, the
+ * broker redelivers. A delivery with delivery_count >= BUS_SUSPECT_COUNT comes alone. Of the
+ * headers the flat ones arrive (text, cut at 4 KiB, and whole numbers), at most BUS_HEADERS_LIMIT;
+ * a body over BUS_BODY_LIMIT is dead-lettered. A queue that does not exist is asked for again with
+ * back-off. */
 struct bus_consumer;
 typedef void (*bus_batch_fn)(void *ctx, struct bus_message *const *deliveries, size_t count);
 struct bus_consumer_config {
@@ -103,8 +104,8 @@ struct bus_consumer *bus_consume(
  * when the batch has ended. */
 void bus_ack(struct bus_consumer *c, uint64_t tag, bool multiple);
 void bus_requeue(struct bus_consumer *c, uint64_t tag);
-/* Pause: cancels at the broker, keeps nothing prefetched; resume consumes again. For open breakers
- * and draining. */
+/* Pause: cancels at the broker, gives back what is prefetched when the running batch has ended;
+ * resume consumes again. For work that piles up and for draining. */
 void bus_consumer_pause(struct bus_consumer *c);
 void bus_consumer_resume(struct bus_consumer *c);
 /* Stops consuming and waits until the running batch has ended and the broker has its acks. After

@@ -11,8 +11,10 @@
  * handed over less than GATHER_US ago, what is there waits for company until then, or until the
  * batch is full; after a quiet moment nothing waits.
  *
- * Pausing cancels, gives back what was not handed out, waits for the batch that is out, and closes
- * the channel; consuming again takes a fresh channel. (RabbitMQ 3.10.8 fails a channel on which a
+ * Pausing cancels, waits for the batch that is out, sends its acks, and closes the channel, which
+ * gives back what was not handed out. (Giving that back one by one, at once, lost acks: with so
+ * many commands under way 3.10.8's channel keeps the next ones to itself, and forgets them when it
+ * is closed.) Consuming again takes a fresh channel. (RabbitMQ 3.10.8 fails a channel on which a
  * consumer of a quorum queue is cancelled and registered again while deliveries are in flight.)
  *
  * A queue that is deleted under us ends the consumer with basic.cancel, and we come back for it.
@@ -109,8 +111,6 @@ static void flush_acks(struct puller *p, struct wire *w)
 static void drain(struct puller *p, struct wire *w)
 {
     wire_cancel(w, p->tag);
-    for (const struct bus_parcel *r = p->ready_head; r; r = r->next)
-        requeue(p, w, r->message.tag);
     drop_ready(p);
     p->channel = PULLER_DRAINING;
 }
@@ -151,7 +151,6 @@ int puller_deliver(struct puller *p, struct wire *w, struct bus_parcel *parcel)
     }
     add_tag(p, MARK_OPEN);
     if (p->channel == PULLER_DRAINING) {
-        requeue(p, w, tag);
         mem_free(parcel);
         return 0;
     }
