@@ -199,6 +199,10 @@ const char *email_normal(struct arena *a, const char *email);
 /* At most `limit` bytes, everything but printable ASCII replaced: headers may hold any byte. */
 const char *text_tame(struct arena *a, struct span text, size_t limit);
 
+/* Whom an address stands for: IPv4 itself, also when written as IPv6; of IPv6 the /64, which is
+ * what one customer gets. Other texts stand for themselves. */
+const char *address_network(struct arena *a, const char *address);
+
 unsigned roles_of(struct list names);
 /* The PostgreSQL array of the roles, "{user,seller}". */
 const char *roles_array(struct arena *a, unsigned roles);
@@ -227,6 +231,7 @@ enum refresh_verdict refresh_judge(
 struct bucket {
     int64_t micro_tokens, at_us; /* at_us 0: never used, full */
 };
+int64_t bucket_whole(const struct bucket *b); /* how many tokens are left */
 /* Takes one token: 0, or how many milliseconds until there is one (> 0). */
 int64_t bucket_take(struct bucket *b, int64_t capacity, int64_t per_minute, int64_t now_us);
 
@@ -318,14 +323,19 @@ bool service_key_fits(const char *service, const char *key);
 
 /* ---- throttle.c ---- */
 
-/* One try to log in: OUTCOME_TOO_MANY_REQUESTS with Retry-After when this address, or this address
- * for this account, or this account from everywhere, has tried too often. `account` NULL: only
- * the address counts. */
-int throttle_login(struct request *req, const char *account) PARKS;
-/* One mail that somebody asks for: OUTCOME_TOO_MANY_REQUESTS as above. */
-int throttle_mail(struct request *req, const char *account) PARKS;
-int throttle_mail_quietly(struct request *req, const char *account)
-    PARKS; /* the same, leaving no mark in the answer */
+enum throttle_rule {
+    THROTTLE_REGISTER,
+    THROTTLE_LOGIN, /* account: the e-mail address that was given */
+    THROTTLE_REFRESH,
+    THROTTLE_PASSWORD,     /* account: whose */
+    THROTTLE_LINK,         /* a mailed token is shown */
+    THROTTLE_CLIENT,       /* a service's secret was wrong */
+    THROTTLE_VERIFICATION, /* a mail is asked for; account: whose */
+    THROTTLE_RESET,        /* the same; account: the e-mail address that was given */
+};
+/* One try: 0, or OUTCOME_TOO_MANY_REQUESTS with Retry-After, which THROTTLE_RESET leaves unsaid.
+ * The answer gets its RateLimit fields either way. `account` NULL where none is asked for. */
+int throttle(struct request *req, enum throttle_rule rule, const char *account) PARKS;
 
 /* ---- passwords.c ---- */
 
@@ -366,6 +376,7 @@ enum auth_sql {
     SQL_PURGE,
     SQL_REVOCATIONS,
     SQL_CLIENT_SEEN,
+    SQL_CLIENT_KNOWN,
     SQL_MAIL_TOKEN_INSERT,
     SQL_MAIL_TOKENS_END,
     SQL_MAIL_TOKEN_USER,
@@ -440,6 +451,9 @@ int store_purge(void) PARKS; /* sessions that ended long ago, with their tokens 
 int store_client_seen(struct pg_tx *tx, const char *user_id, const char *client, bool *ret_new)
     PARKS;
 
+/* Whether the account of that e-mail address was used from this client. */
+int store_client_known(const char *email, const char *client, bool *ret_known) PARKS;
+
 #define PURPOSE_VERIFY "verify_email"
 #define PURPOSE_RESET  "reset_password"
 
@@ -496,6 +510,10 @@ int require_own(struct request *req, const char *user_id) PARKS;
 
 /* Where a request comes from, fit to be stored and shown. */
 const char *request_address(const struct request *req);
+const char *request_network(const struct request *req); /* see address_network() */
+/* Tells one client from another well enough to believe a repeated refresh, and to tell the owner of
+ * one that is new: a digest of network and user agent. */
+const char *request_client(const struct request *req);
 const char *request_user_agent(const struct request *req);
 
 /* audit_handlers.c */

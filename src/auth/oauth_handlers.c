@@ -86,7 +86,7 @@ static bool read_basic(
 static int refuse_client(struct request *req, const char *id)
 {
     log_warn("client refused", LF_TEXT("client", id), LF_TEXT("address", request_address(req)));
-    TRY(throttle_login(req, NULL));
+    TRY(throttle(req, THROTTLE_CLIENT, NULL));
     return refuse(
         req, AUTH_OAUTH_INVALID_CLIENT, "This client is not known, or its secret is wrong");
 }

@@ -49,7 +49,7 @@ int post_email_verification(struct request *req)
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
     struct user *u;
     TRY(require_live(req));
-    TRY(throttle_mail(req, req->caller.user_id));
+    TRY(throttle(req, THROTTLE_VERIFICATION, req->caller.user_id));
     TRY(pg_begin(app()->pg, &tx));
     TRY(store_user_lock(tx, req->caller.user_id, &u));
     if (!u)
@@ -70,7 +70,7 @@ int verify_email(struct request *req, const char *token)
 {
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
     struct user *found, *u;
-    TRY(throttle_login(req, NULL));
+    TRY(throttle(req, THROTTLE_LINK, NULL));
     TRY(store_mail_token_user(PURPOSE_VERIFY, token, &found));
     if (!found)
         return refuse_link(req);
@@ -109,7 +109,7 @@ int post_password_reset(struct request *req)
     const struct reset_body *body = req->body;
     const char *email = email_normal(req->arena, body->email);
     char id[UUID_TEXT_SIZE];
-    int r = throttle_mail_quietly(req, email);
+    int r = throttle(req, THROTTLE_RESET, email);
     if (r == OUTCOME_TOO_MANY_REQUESTS) {
         log_info("password reset throttled", LF_TEXT("address", request_address(req)));
         return answer_any_reset(req);
@@ -167,6 +167,7 @@ static int save_reset(
     struct request *req, const struct user *u, const char *token, const char *hash)
 {
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    bool is_new;
     TRY(pg_begin(app()->pg, &tx));
     TRY(store_mail_token_spend(tx, PURPOSE_RESET, token));
     TRY(store_mail_tokens_end(tx, PURPOSE_RESET, u->id));
@@ -175,6 +176,7 @@ static int save_reset(
     TRY(publish_session(tx, &EVENT_USER_PASSWORD_CHANGED, u, NULL, req));
     TRY(audit(req, tx,
         (struct audit_entry){.type = "password_reset", .user_id = u->id, .actor_id = u->id}));
+    TRY(store_client_seen(tx, u->id, request_client(req), &is_new));
     return pg_commit(tx);
 }
 
@@ -182,7 +184,7 @@ int reset_password(struct request *req, const char *token, const char *new_passw
 {
     const char *normal, *hash;
     struct user *u;
-    TRY(throttle_login(req, NULL));
+    TRY(throttle(req, THROTTLE_LINK, NULL));
     TRY(store_mail_token_user(PURPOSE_RESET, token, &u));
     if (!u)
         return refuse_link(req);

@@ -6,6 +6,8 @@
  * token, and only while nobody has used the successor; any other second use means that two parties
  * hold the same token, so the whole family ends. */
 
+#include <arpa/inet.h>
+
 #include "auth/auth.h"
 
 #define GRACE_US (10 * USEC_PER_SEC)
@@ -18,6 +20,21 @@ const char *email_normal(struct arena *a, const char *email)
         if (*c >= 'A' && *c <= 'Z')
             *c = (char)(*c - 'A' + 'a');
     return copy;
+}
+
+const char *address_network(struct arena *a, const char *address)
+{
+    struct in6_addr whole;
+    char text[INET6_ADDRSTRLEN];
+    if (inet_pton(AF_INET6, address, &whole) != 1)
+        return address;
+    if (IN6_IS_ADDR_V4MAPPED(&whole)) {
+        inet_ntop(AF_INET, &whole.s6_addr[12], text, sizeof(text));
+        return arena_strdup(a, text);
+    }
+    memset(&whole.s6_addr[8], 0, 8);
+    inet_ntop(AF_INET6, &whole, text, sizeof(text));
+    return arena_printf(a, "%s/64", text);
 }
 
 const char *text_tame(struct arena *a, struct span text, size_t limit)
@@ -68,6 +85,11 @@ enum refresh_verdict refresh_judge(
     bool same_client = state->client && strcmp(state->client, client) == 0;
     bool soon = now_us - state->spent_at <= GRACE_US;
     return same_client && soon && !state->successor_spent ? REFRESH_REPEAT : REFRESH_REUSED;
+}
+
+int64_t bucket_whole(const struct bucket *b)
+{
+    return b->micro_tokens / MICRO;
 }
 
 int64_t bucket_take(struct bucket *b, int64_t capacity, int64_t per_minute, int64_t now_us)

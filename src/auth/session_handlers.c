@@ -29,13 +29,16 @@ const char *request_user_agent(const struct request *req)
     return text_tame(req->arena, request_header(req, "User-Agent"), USER_AGENT_LIMIT);
 }
 
-/* Tells one client from another well enough to believe a repeated refresh, and to tell the owner of
- * one that is new. */
-static const char *client_of(const struct request *req)
+const char *request_network(const struct request *req)
+{
+    return address_network(req->arena, request_address(req));
+}
+
+const char *request_client(const struct request *req)
 {
     char digest[SHA256_HEX_SIZE];
     crypto_sha256_hex(
-        span_of(arena_printf(req->arena, "%s\n%s", request_address(req), request_user_agent(req))),
+        span_of(arena_printf(req->arena, "%s\n%s", request_network(req), request_user_agent(req))),
         digest);
     return arena_strdup(req->arena, digest);
 }
@@ -98,7 +101,7 @@ static struct session_new session_for(struct request *req, const struct user *u)
         .user_id = u->id,
         .user_agent = request_user_agent(req),
         .address = request_address(req),
-        .client = client_of(req),
+        .client = request_client(req),
         .lifetime_s = config_i64("REFRESH_TOKEN_TTL_S"),
         .refresh_token = refresh,
         .password_hash = u->password_hash};
@@ -144,7 +147,7 @@ int post_register(struct request *req)
 {
     const struct register_body *body = req->body;
     const char *email = email_normal(req->arena, body->email), *password, *hash, *access;
-    TRY(throttle_login(req, NULL));
+    TRY(throttle(req, THROTTLE_REGISTER, NULL));
     TRY(check_new_password(req, "/password", body->password, email, &password));
     TRY(password_hash(password, &hash));
     int64_t now_us = clock_wall_us();
@@ -200,7 +203,7 @@ int post_login(struct request *req)
     const char *password = password_normal(req->arena, body->password);
     struct user *u;
     bool right;
-    TRY(throttle_login(req, email));
+    TRY(throttle(req, THROTTLE_LOGIN, email));
     TRY(store_user_find_by_email(email, &u));
     bool active = u && strcmp(u->status, "active") == 0;
     TRY(password_check(
@@ -270,9 +273,10 @@ static int refresh_again(
 int session_refresh(struct request *req, const char *refresh_token, struct session_grant *ret_grant)
 {
     char *successor = arena_alloc(req->arena, CRYPTO_TOKEN_SIZE);
-    const char *client = client_of(req);
+    const char *client = request_client(req);
     struct refreshed *refreshed;
     struct session_grant grant = {.refresh_token = successor};
+    TRY(throttle(req, THROTTLE_REFRESH, NULL));
     refresh_successor(signing_refresh_secret(), refresh_token, successor);
     FAULT("refresh_before_commit");
     TRY(store_refresh(
@@ -386,7 +390,7 @@ int post_password(struct request *req)
     bool right;
     TRY(require_live(req));
     TRY(store_user_find(req->caller.user_id, &u));
-    TRY(throttle_login(req, u->email));
+    TRY(throttle(req, THROTTLE_PASSWORD, u->id));
     TRY(check_new_password(req, "/newPassword", body->new_password, u->email, &fresh));
     TRY(password_check(u->password_hash, current ? current : "", &right, NULL));
     if (!right)

@@ -149,6 +149,10 @@ const struct pg_statement auth_statements[] = {
         "RETURNING xmax = 0 AS is_new) "
         "SELECT is_new AND EXISTS (SELECT 1 FROM others) FROM seen",
         &yes_table},
+    [SQL_CLIENT_KNOWN] = {"client_known",
+        "SELECT EXISTS (SELECT FROM known_clients k JOIN users u ON u.id = k.user_id "
+        "WHERE u.email = $1 AND k.client = $2)",
+        &yes_table},
     [SQL_MAIL_TOKEN_INSERT] = {"mail_token_insert",
         "INSERT INTO mail_tokens (digest, purpose, user_id, email, expires_at) "
         "VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5))"},
@@ -426,5 +430,13 @@ int store_client_seen(struct pg_tx *tx, const char *user_id, const char *client,
     TRY(pg_run(tx, &auth_statements[SQL_CLIENT_SEEN], PG_ARGS(PG_TEXT(user_id), PG_TEXT(client)),
         &result));
     *ret_new = result.rows.len && PG_ROW(result, struct yes, 0)->value;
+    return 0;
+}
+int store_client_known(const char *email, const char *client, bool *ret_known)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &auth_statements[SQL_CLIENT_KNOWN],
+        PG_ARGS(PG_TEXT(email), PG_TEXT(client)), &result));
+    *ret_known = PG_ROW(result, struct yes, 0)->value;
     return 0;
 }

@@ -323,7 +323,8 @@ static void finish_headers(struct request *req)
         reply_header(req, "Cache-Control", "no-store");
     reply_header(req, "Access-Control-Allow-Origin", "*");
     reply_header(req, "Access-Control-Expose-Headers",
-        "ETag, Idempotent-Replayed, Link, Location, Retry-After, X-Correlation-ID");
+        "ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, "
+        "X-Correlation-ID");
 }
 
 static void observe(struct request *req)

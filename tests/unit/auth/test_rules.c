@@ -146,3 +146,26 @@ Test(rules, bucket__clock_stepped_back__is_full_again)
         continue;
     cr_assert_eq(bucket_take(&b, 2, 1, 50 * S), 0);
 }
+
+Test(rules, bucket__says_how_many_are_left)
+{
+    struct bucket b = {0};
+    cr_assert_eq(bucket_take(&b, 3, 60, 100 * S), 0);
+    cr_assert_eq(bucket_whole(&b), 2);
+    cr_assert_eq(bucket_take(&b, 3, 60, 100 * S + S / 2), 0);
+    cr_assert_eq(bucket_whole(&b), 1, "a half is none");
+}
+
+Test(rules, address__stands_for_its_network)
+{
+    struct arena *a = arena_new();
+    cr_assert_str_eq(address_network(a, "203.0.113.7"), "203.0.113.7");
+    cr_assert_str_eq(address_network(a, "::ffff:203.0.113.7"), "203.0.113.7");
+    cr_assert_str_eq(address_network(a, "2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+    cr_assert_str_eq(address_network(a, "2001:0DB8:1:2::ffff"), "2001:db8:1:2::/64");
+    cr_assert_str_eq(address_network(a, "2001:db8:1:3::1"), "2001:db8:1:3::/64");
+    cr_assert_str_eq(address_network(a, "::1"), "::/64");
+    cr_assert_str_eq(address_network(a, "unknown"), "unknown");
+    cr_assert_str_eq(address_network(a, ""), "");
+    arena_free(a);
+}
