@@ -339,6 +339,7 @@ int throttle(struct request *req, enum throttle_rule rule, const char *account) 
 
 /* ---- passwords.c ---- */
 
+void passwords_start(void);
 int password_hash(const char *password, const char **ret_hash) PARKS; /* 0, ERR_BUSY */
 /* `hash` NULL costs as much as any and is wrong. `*ret_fresh_hash` (NULL ok) is set when the
  * password is right and its hash should be replaced by one of today's strength. */

@@ -10,6 +10,7 @@ static const struct outcome_row outcomes[] = {
 static int start(void)
 {
     TRY(signing_start());
+    passwords_start();
     TRY(password_list_load());
     TRY(recovery_start());
     return app_every("session purge", 3600 * USEC_PER_SEC, store_purge);

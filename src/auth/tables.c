@@ -333,6 +333,11 @@ const struct config_row auth_config[] = {
         .doc = "logins and registrations at once from one address"},
     {"LOGIN_ADDRESS_PER_MINUTE", CONFIG_I64, .fallback = "600", .min = 1, .max = 1000000,
         .doc = "tries that come back a minute"},
+    {"PASSWORD_THREADS", CONFIG_I64, .fallback = "0", .min = 0, .max = 4,
+        .doc =
+            "password hashes at the same time; 0: one less than there are processors, at most 4"},
+    {"PASSWORD_QUEUE", CONFIG_I64, .fallback = "64", .min = 1, .max = 1000,
+        .doc = "password hashes that may wait; beyond it a login is told to come back"},
     {"MAIL_TOKEN_KEY", CONFIG_TEXT, .fallback = NULL, .secret = true,
         .doc = "seals the tokens of mailed links on their way to notification, which has the same; "
                "at least 32 characters"},

@@ -301,7 +301,7 @@ for redis in "$REDIS_URL" ''; do
     service_stop auth-$port
 done
 
-service_start auth PORT=$port OFFLOAD_THREADS=1 LOGIN_PAIR_BURST=10000 LOGIN_ACCOUNT_BURST=10000
+service_start auth PORT=$port PASSWORD_THREADS=1 LOGIN_PAIR_BURST=10000 LOGIN_ACCOUNT_BURST=10000
 seq 150 | xargs -P 150 -I{} curl -sS -o /dev/null -w '%{http_code} %header{retry-after}\n' --max-time 10 "$B/auth/login" \
     -H 'Content-Type: application/json' -d "$(credentials "flood.$run@souk.example" 'wrong horse')" >"$SCRATCH/flood" || true
 is 'a flood of logins gets no other answer than 401 and 503' "$(cut -d' ' -f1 "$SCRATCH/flood" | sort -u | paste -sd ' ')" '401 503'
