@@ -360,6 +360,7 @@ static void *worker_main(void *arg)
         if (w->links[i].wire)
             wire_hang_up(w->links[i].wire, deadline_us);
         wire_free(w->links[i].wire);
+        w->links[i].wire = NULL; /* worker_free() looks at it once more */
     }
     return NULL;
 }
