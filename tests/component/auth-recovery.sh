@@ -5,7 +5,7 @@
 set -euo pipefail
 . tests/component-lib.sh
 
-service_start auth MAIL_ACCOUNT_BURST=4 MAIL_ACCOUNT_PER_MINUTE=1
+service_start auth MAIL_ACCOUNT_BURST=4 MAIL_ACCOUNT_PER_MINUTE=1 MAIL_ADDRESS_BURST=10000 MAIL_ADDRESS_PER_MINUTE=1000000
 service_start notification
 A=$AUTH_SERVICE_URL/api/v1
 run=$EPOCHSECONDS$$
@@ -160,7 +160,7 @@ mailed 'Choose a new password' 4
 register fay
 spent() { curl -sS -o /dev/null -w '%{time_total}\n' "$A/auth/password-resets" -H 'Content-Type: application/json' -d "{\"email\":\"$1\"}"; }
 service_stop auth
-service_start auth MAIL_ACCOUNT_BURST=100000 MAIL_ADDRESS_BURST=1000000
+service_start auth MAIL_ACCOUNT_BURST=100000 MAIL_ACCOUNT_PER_MINUTE=100000 MAIL_ADDRESS_BURST=10000 MAIL_ADDRESS_PER_MINUTE=1000000
 for i in $(seq 60); do
     spent "$EMAIL" >>"$SCRATCH/known"
     spent "no$i.$run@people.example" >>"$SCRATCH/unknown"
