@@ -178,6 +178,7 @@ int reset_password(struct request *req, const char *token, const char *new_passw
 {
     const char *normal, *hash;
     struct user *u;
+    TRY(passwords_admit(req));
     TRY(throttle(req, THROTTLE_LINK, NULL));
     TRY(store_mail_token_user(PURPOSE_RESET, token, &u));
     if (!u)

@@ -147,6 +147,7 @@ int post_register(struct request *req)
 {
     const struct register_body *body = req->body;
     const char *email = email_normal(req->arena, body->email), *password, *hash, *access;
+    TRY(passwords_admit(req));
     TRY(throttle(req, THROTTLE_REGISTER, NULL));
     TRY(check_new_password(req, "/password", body->password, email, &password));
     TRY(password_hash(password, &hash));
@@ -203,6 +204,7 @@ int post_login(struct request *req)
     const char *password = password_normal(req->arena, body->password);
     struct user *u;
     bool right;
+    TRY(passwords_admit(req));
     TRY(throttle(req, THROTTLE_LOGIN, email));
     TRY(store_user_find_by_email(email, &u));
     bool active = u && strcmp(u->status, "active") == 0;
@@ -388,6 +390,7 @@ int post_password(struct request *req)
     const char *hash, *fresh, *current = password_normal(req->arena, body->current_password);
     struct user *u;
     bool right;
+    TRY(passwords_admit(req));
     TRY(require_live(req));
     TRY(store_user_find(req->caller.user_id, &u));
     TRY(throttle(req, THROTTLE_PASSWORD, u->id));

@@ -8,9 +8,12 @@
 
 #include <argp.h>
 #include <assert.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/app/backlog.h"
@@ -385,6 +388,17 @@ static void on_refused(void *ctx, int status)
     metric_add(&refused_total, 1, text);
 }
 
+/* What a process has in memory is others' passwords and tokens: it leaves no core behind, neither
+ * as a file nor to a handler, and only root may look into it. */
+static void keep_memory_private(void)
+{
+    const struct rlimit none = {0, 0};
+    if (config_i64("CORE_DUMPS"))
+        return;
+    if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0)
+        log_warn("cores can't be turned off", LF_TEXT("error", error_name(-errno)));
+}
+
 /* ---- serving and draining ---- */
 
 static int start_serving(void)
@@ -496,6 +510,7 @@ int service_main(const struct service *s, int argc, char **argv)
     token_issuer_set(config_text("PUBLIC_URL"));
     if (mode == MODE_COMMAND)
         return command->run(command_arg);
+    keep_memory_private();
     signals_block();
     if (!make_parts())
         return 2;

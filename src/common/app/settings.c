@@ -37,6 +37,9 @@ const struct config_row settings[] = {
         .doc = "workers for hashes and signatures"},
     {"DRAIN_TIMEOUT_MS", CONFIG_I64, .fallback = "8000", .min = 100, .max = 120000,
         .doc = "how long SIGTERM waits for running work"},
+    {"CORE_DUMPS", CONFIG_I64, .fallback = "0", .max = 1,
+        .doc =
+            "1: a crash may leave a core, and a debugger attach; cores hold passwords and tokens"},
     {"LOG_LEVEL", CONFIG_TEXT, .fallback = "info", .doc = "debug, info, warn or error"},
     {"SOUK_ENV", CONFIG_TEXT, .fallback = "development", .doc = "development or production"},
 };

@@ -73,9 +73,16 @@ static struct chunk *chunk_new(size_t size)
     return c;
 }
 
-static void chunk_free(struct chunk *c)
+/* Requests hold passwords and tokens: the first `used` bytes are wiped. */
+static void chunk_wipe(struct chunk *c, size_t used)
 {
     ASAN_UNPOISON_MEMORY_REGION(c->data, c->size);
+    explicit_bzero(c->data, used);
+}
+
+static void chunk_free(struct chunk *c, size_t used)
+{
+    chunk_wipe(c, used);
     mem_free(c);
 }
 
@@ -90,6 +97,7 @@ static void arena_dispose_adopted(struct arena *a)
 
 void arena_reset(struct arena *a)
 {
+    size_t used = a->at;
     arena_dispose_adopted(a);
     a->used = 0;
     a->at = 0;
@@ -99,10 +107,11 @@ void arena_reset(struct arena *a)
     struct chunk *older = a->chunk->next;
     while (older) {
         struct chunk *next = older->next;
-        chunk_free(older);
+        chunk_free(older, older->size);
         older = next;
     }
     a->chunk->next = NULL;
+    chunk_wipe(a->chunk, used);
     ASAN_POISON_MEMORY_REGION(a->chunk->data, a->chunk->size);
 }
 
@@ -112,7 +121,7 @@ void arena_free(struct arena *a)
         return;
     arena_reset(a);
     if (a->chunk)
-        chunk_free(a->chunk);
+        chunk_free(a->chunk, 0); /* the reset has wiped it */
     mem_free(a);
 }
 

@@ -5,8 +5,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/fiber/private.h"
@@ -24,12 +22,9 @@ struct job {
     struct latch done;
 };
 
-#define BACKGROUND_NICE 10
-
 struct offload {
     struct loop *loop;
     unsigned thread_count, queue_limit;
-    bool background;
     pthread_mutex_t lock;
     pthread_cond_t more;
     struct job *head, **end; /* guarded by lock, as the next two */
@@ -69,9 +64,6 @@ static void *offload_work(void *arg)
     struct offload *o = arg;
     struct job *j;
 
-    /* Linux: of this thread alone. Work gets done without it, too. */
-    if (o->background && setpriority(PRIO_PROCESS, (id_t)gettid(), BACKGROUND_NICE) != 0)
-        log_warn("the offload pool has no lower priority", LF_TEXT("error", error_name(-errno)));
     while ((j = offload_take(o))) {
         j->fn(j->arg);
         loop_post(o->loop, job_done, j);
@@ -79,8 +71,7 @@ static void *offload_work(void *arg)
     return NULL;
 }
 
-static struct offload *offload_make(
-    struct loop *l, unsigned threads, unsigned queue_limit, bool background)
+struct offload *offload_new(struct loop *l, unsigned threads, unsigned queue_limit)
 {
     assert(threads > 0 && queue_limit > 0);
     struct offload *o = mem_alloc(sizeof *o + threads * sizeof(pthread_t));
@@ -88,7 +79,6 @@ static struct offload *offload_make(
 
     o->loop = l;
     o->queue_limit = queue_limit;
-    o->background = background;
     o->end = &o->head;
     pthread_mutex_init(&o->lock, NULL);
     pthread_cond_init(&o->more, NULL);
@@ -107,16 +97,6 @@ static struct offload *offload_make(
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return o;
-}
-
-struct offload *offload_new(struct loop *l, unsigned threads, unsigned queue_limit)
-{
-    return offload_make(l, threads, queue_limit, false);
-}
-
-struct offload *offload_new_background(struct loop *l, unsigned threads, unsigned queue_limit)
-{
-    return offload_make(l, threads, queue_limit, true);
 }
 
 void offload_free(struct offload *o)

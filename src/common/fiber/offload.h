@@ -8,9 +8,6 @@
 struct offload;
 
 struct offload *offload_new(struct loop *l, unsigned threads, unsigned queue_limit);
-/* The same with threads that yield the processor to whoever else wants it: for work that comes in
- * floods and can wait, such as password hashes. */
-struct offload *offload_new_background(struct loop *l, unsigned threads, unsigned queue_limit);
 void offload_free(struct offload *o); /* finishes what is queued */
 
 /* Runs `fn(arg)` on a worker and parks until it is done, so `arg` may live on the fiber's stack:
