@@ -43,7 +43,8 @@ enum {
 struct http_client {
     struct loop *loop;
     struct client_wire *wire;
-    struct offload *mail; /* made with the first mail */
+    struct offload *mail; /* these two are made with the first mail */
+    struct mail_lines *mail_lines;
     unsigned peers;
 };
 
@@ -75,6 +76,7 @@ void http_client_free(struct http_client *c)
     assert(c->peers == 0);
     if (c->mail)
         offload_free(c->mail);
+    mail_lines_free(c->mail_lines);
     client_wire_free(c->wire);
     mem_free(c);
 }
@@ -348,10 +350,13 @@ int smtp_send(struct http_client *c, const char *url, const struct smtp_mail *ma
     assert(fiber_holds() == 0);
     if (!mail_address_is_clean(mail->from) || !mail_address_is_clean(mail->to))
         return ERR(ERR_INVALID);
-    if (!c->mail)
+    if (!c->mail) {
         c->mail = offload_new(c->loop, MAIL_WORKERS, MAIL_QUEUE_LIMIT);
+        c->mail_lines = mail_lines_new(c->loop);
+    }
     int64_t deadline = clock_mono_us() + timeout_us;
     struct mail_job job = {
+        .lines = c->mail_lines,
         .url = url,
         .from = mail->from,
         .to = mail->to,
@@ -361,6 +366,7 @@ int smtp_send(struct http_client *c, const char *url, const struct smtp_mail *ma
     int r = offload_run(c->mail, "smtp", mail_job_run, &job);
     if (r < 0)
         return ERR(r);
+    mail_lines_watch(c->mail_lines);
     if (job.r == SMTP_REFUSED) {
         *ret_reply = arena_strdup(fiber_arena(), job.reply);
         return SMTP_REFUSED;

@@ -71,7 +71,8 @@ int http_call(struct http_peer *p, const struct http_call *call, struct http_ans
  * ERR_TIMEOUT / ERR_UNKNOWN: the text went out, no reply came; ERR_BUSY: too many mails wait;
  * ERR_INVALID: an address with control characters, blanks or angle brackets. Ends with
  * `timeout_us` or the ambient deadline; cancellation is not seen before.
- * `url`: smtp://host:port or smtps://, with user:password@ when the server wants a login. */
+ * `url`: smtp://host:port or smtps://, with user:password@ when the server wants a login.
+ * Connections are kept for some seconds and serve up to a hundred mails, one at a time. */
 enum { SMTP_REFUSED = 1 };
 struct smtp_mail {
     const char *from, *to; /* bare addresses, already checked */

@@ -1,11 +1,20 @@
 #pragma once
 
-/* One mail over SMTP, blocking: for a worker thread. Private to the outgoing client. */
+/* Mails over SMTP, blocking: for worker threads. Private to the outgoing client. */
 
 #include "common/net/client.h"
 
+/* The connections that are kept between mails. Made and freed on the loop's thread, freed when no
+ * job runs any more. */
+struct mail_lines;
+struct mail_lines *mail_lines_new(struct loop *l);
+void mail_lines_free(struct mail_lines *lines); /* NULL ok; does not wait for a server */
+/* After a job, on the loop's thread: sees to it that its connection does not stay for long. */
+void mail_lines_watch(struct mail_lines *lines);
+
 #define MAIL_TEXT_SIZE 200
 struct mail_job {
+    struct mail_lines *lines;
     const char *url; /* smtp:// or smtps://[user:password@]host[:port] */
     const char *from, *to;
     struct span message; /* every line ends with CRLF */

@@ -225,36 +225,184 @@ Test(client_smtp, server_frozen_before_the_text__was_surely_not_taken)
     fake_server_free(server);
 }
 
-/* Sleeps 20 times 5 ms and keeps the longest that one took. */
-static void ticker(void *arg)
+/* --- connections that are kept --- */
+
+struct kept_script {
+    enum {
+        KEPT_WELL,
+        KEPT_CLOSED_BETWEEN,
+        KEPT_CLOSED_AT_FROM,
+        KEPT_SAYS_421,
+        KEPT_SAYS_451,
+        KEPT_FROZEN,
+        KEPT_CLOSED_IN_TEXT,
+    } second; /* what becomes of the first connection's second mail */
+    bool freezes_at_quit;
+    atomic_uint mails, quits;
+};
+
+static bool serve_second(struct fake_conn *c, const struct kept_script *k, const char *line)
 {
-    int64_t *longest = arg;
-    for (int i = 0; i < 20; i++) {
-        int64_t start = clock_mono_us();
-        fiber_sleep(5 * MS);
-        if (clock_mono_us() - start > *longest)
-            *longest = clock_mono_us() - start;
+    if (strncmp(line, "MAIL", 4) == 0 && k->second == KEPT_SAYS_421)
+        return fake_write(c, "421 bye\r\n"), false;
+    if (strncmp(line, "MAIL", 4) == 0 && k->second == KEPT_SAYS_451)
+        return fake_write(c, "451 later\r\n"), true;
+    if (k->second == KEPT_FROZEN)
+        return fake_wait_closed(c), false;
+    struct mail_script lost = {
+        .at_end = k->second == KEPT_CLOSED_IN_TEXT ? AT_END_CLOSE : AT_END_REPLY};
+    return k->second != KEPT_CLOSED_AT_FROM && serve_line(c, &lost, line);
+}
+
+static void kept_server(struct fake_conn *c)
+{
+    struct kept_script *k = c->server->arg;
+    struct mail_script mine = {.freezes_at_quit = k->freezes_at_quit};
+    char line[FAKE_LINE_SIZE];
+    say(c, NULL, "220 fake");
+    for (bool on = true; on && fake_read_line(c, line);) {
+        unsigned before = mine.mails;
+        if (strcmp(line, "QUIT") == 0)
+            atomic_fetch_add(&k->quits, 1);
+        bool odd = c->number == 1 && mine.mails == 1 && k->second != KEPT_WELL;
+        on = odd ? serve_second(c, k, line) : serve_line(c, &mine, line);
+        atomic_fetch_add(&k->mails, mine.mails - before);
+        if (mine.mails == 1 && before == 0 && c->number == 1 && k->second == KEPT_CLOSED_BETWEEN)
+            on = false;
     }
 }
 
-/* curl waits for QUIT's reply in a blocking loop: it must be a worker that it blocks. */
-Test(client_smtp, server_frozen_at_quit__does_not_stop_the_loop)
+enum { SOME_MAILS = 101 };
+struct mails_test {
+    struct http_client *client;
+    struct fake_server *server;
+    unsigned count, ended; /* ended: connections to wait for after the mails */
+    int64_t timeout_us, longest_us;
+    int r[SOME_MAILS];
+};
+
+static void some_fiber(void *arg)
 {
-    struct mail_script m = {.freezes_at_quit = true};
-    struct fake_server *server = fake_server_new(mail_server, &m);
+    struct mails_test *t = arg;
+    struct smtp_mail mail = {"a@example.com", "b@example.com", SPAN("Subject: a\r\n\r\nHi\r\n")};
+    int64_t deadline = clock_mono_us() + 20000 * MS;
+    const char *reply;
+    char url[64];
+    snprintf(url, sizeof(url), "smtp://127.0.0.1:%d", t->server->port);
+    for (unsigned i = 0; i < t->count; i++) {
+        t->r[i] = smtp_send(t->client, url, &mail, t->timeout_us, &reply);
+        error_clear();
+    }
+    while (atomic_load(&t->server->ended) < t->ended && clock_mono_us() < deadline)
+        fiber_sleep(20 * MS);
+}
+
+/* Until the connection has ended: the longest that a sleep of 5 ms took. */
+static void ticker(void *arg)
+{
+    struct mails_test *t = arg;
+    while (atomic_load(&t->server->ended) < t->ended) {
+        int64_t start = clock_mono_us();
+        fiber_sleep(5 * MS);
+        if (clock_mono_us() - start > t->longest_us)
+            t->longest_us = clock_mono_us() - start;
+    }
+}
+
+static void send_some(struct kept_script *k, struct mails_test *t)
+{
     struct loop *loop = loop_new();
-    int64_t longest = 0;
-    struct mail_test t = {.client = http_client_new(loop),
-        .mail = {"a@example.com", "b@example.com", SPAN("Subject: a\r\n\r\n")},
-        .timeout_us = 900 * MS};
-    snprintf(t.url, sizeof(t.url), "smtp://127.0.0.1:%d", server->port);
-    int64_t start = clock_mono_us();
-    fiber_spawn(loop, "mail", send_fiber, &t, NULL);
-    fiber_spawn(loop, "ticker", ticker, &longest, NULL);
+    t->server = fake_server_new(kept_server, k);
+    t->client = http_client_new(loop);
+    if (!t->timeout_us)
+        t->timeout_us = 10000 * MS;
+    cr_assert_eq(fiber_spawn(loop, "mails", some_fiber, t, NULL), 0);
     loop_run(loop, true);
-    cr_assert_eq(t.r, 0, "the mail was taken: %s", t.error);
-    cr_assert_lt(longest, 500 * MS);
-    cr_assert_lt(clock_mono_us() - start, 4000 * MS);
+    http_client_free(t->client);
+    loop_free(loop);
+}
+
+Test(client_smtp, mails_one_after_the_other__share_a_connection)
+{
+    struct kept_script k = {0};
+    struct mails_test t = {.count = 3};
+    send_some(&k, &t);
+    for (unsigned i = 0; i < t.count; i++)
+        cr_assert_eq(t.r[i], 0);
+    cr_assert_eq(k.mails, 3);
+    cr_assert_eq(t.server->connections, 1);
+    fake_server_free(t.server);
+    cr_assert_eq(k.quits, 1, "the end of the client is polite");
+}
+
+Test(client_smtp, connection_that_has_served_long__is_replaced)
+{
+    struct kept_script k = {0};
+    struct mails_test t = {.count = SOME_MAILS};
+    send_some(&k, &t);
+    cr_assert_eq(k.mails, SOME_MAILS);
+    cr_assert_eq(t.server->connections, 2);
+    fake_server_free(t.server);
+}
+
+static void expect_sent_again(int second, const char *what)
+{
+    struct kept_script k = {.second = second};
+    struct mails_test t = {.count = 3};
+    send_some(&k, &t);
+    for (unsigned i = 0; i < t.count; i++)
+        cr_assert_eq(t.r[i], 0, "%s: mail %u", what, i);
+    cr_assert_eq(k.mails, 3, "%s", what);
+    cr_assert_eq(t.server->connections, 2, "%s", what);
+    fake_server_free(t.server);
+}
+
+Test(client_smtp, kept_connection_that_ended__is_no_mails_failure)
+{
+    expect_sent_again(KEPT_CLOSED_BETWEEN, "closed between two mails");
+    expect_sent_again(KEPT_CLOSED_AT_FROM, "closed at MAIL");
+    expect_sent_again(KEPT_SAYS_421, "421");
+}
+
+static void expect_not_again(int second, int r)
+{
+    struct kept_script k = {.second = second};
+    struct mails_test t = {.count = 3, .timeout_us = second == KEPT_FROZEN ? 500 * MS : 0};
+    send_some(&k, &t);
+    cr_assert_eq(t.r[1], r, "%d", second);
+    cr_assert_eq(t.r[2], 0, "%d: the next one goes over a new connection", second);
+    cr_assert_eq(k.mails, 2, "%d: once is enough", second);
+    cr_assert_eq(t.server->connections, 2);
+    fake_server_free(t.server);
+}
+
+Test(client_smtp, kept_connection_with_another_failure__is_not_tried_again)
+{
+    expect_not_again(KEPT_SAYS_451, ERR_UNAVAILABLE);
+    expect_not_again(KEPT_FROZEN, ERR_UNAVAILABLE);
+    expect_not_again(KEPT_CLOSED_IN_TEXT, ERR_UNKNOWN);
+}
+
+/* curl waits for QUIT's reply in a blocking loop, if it is let. */
+Test(client_smtp, idle_connection_to_a_frozen_server__ends_without_stopping_the_loop)
+{
+    struct kept_script k = {.freezes_at_quit = true};
+    struct fake_server *server = fake_server_new(kept_server, &k);
+    struct loop *loop = loop_new();
+    struct mails_test t = {.client = http_client_new(loop),
+        .server = server,
+        .count = 1,
+        .ended = 1,
+        .timeout_us = 10000 * MS};
+    int64_t start = clock_mono_us();
+    fiber_spawn(loop, "mails", some_fiber, &t, NULL);
+    fiber_spawn(loop, "ticker", ticker, &t, NULL);
+    loop_run(loop, true);
+    cr_assert_eq(t.r[0], 0);
+    cr_assert_eq(server->ended, 1, "it was closed while the client lived");
+    cr_assert_eq(k.quits, 1);
+    cr_assert_lt(t.longest_us, 1000 * MS);
+    cr_assert_lt(clock_mono_us() - start, 15000 * MS);
     http_client_free(t.client);
     loop_free(loop);
     fake_server_free(server);
