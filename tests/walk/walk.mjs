@@ -212,6 +212,16 @@ async function tryGateway(routes, w) {
     tell('and to all that need a login', lost);
 }
 
+/* Whoever says to be somebody else is still counted as who they are. */
+async function tryForgedAddress() {
+    const left = await Promise.all(Array.from({ length: 40 }, async (none, i) => {
+        const answer = await ask(process.env.PUBLIC_URL, 'POST', '/api/v1/auth/email-verifications/confirm',
+            { body: { token: 'none' }, headers: { 'x-forwarded-for': `203.0.113.${i}`, forwarded: `for=203.0.113.${i}` } });
+        return Number(/"address";r=(\d+)/.exec(answer.headers.get('ratelimit'))?.[1]);
+    }));
+    tell('an address that the client makes up does not count', Math.min(...left) < 990 ? [] : [`left: ${left}`]);
+}
+
 /* fetch() would straighten the path. */
 async function rawAsk(method, path, token) {
     const { request: open } = await import('node:http');
@@ -248,6 +258,7 @@ await quiet();
 const before = world.state();
 for (const route of known) await tryRefusals(route, w);
 await tryGateway(known, w);
+await tryForgedAddress();
 tell('whatever was refused has changed nothing in any database', difference(before, world.state()));
 
 const secrets = [w.buyer.email, w.buyer.id, w.vendor.email, w.addressId, w.methodId, w.sessionId, w.deliveryId,
