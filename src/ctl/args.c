@@ -18,6 +18,19 @@ int ctl_fail(enum ctl_exit code, const char *fmt, ...)
     return (int)code;
 }
 
+int ctl_unreachable(const char *server, const char *why)
+{
+    return ctl_fail(CTL_UNREACHABLE,
+        "%s can't be reached: %s\n"
+        "  ./souk up starts it, ./souk status tells; ./souk ctl knows its address",
+        server, why);
+}
+
+int broker_unreachable(const char *why)
+{
+    return ctl_unreachable("RabbitMQ", why);
+}
+
 const char *ctl_operator(void)
 {
     const char *sudo = getenv("SUDO_USER");
@@ -27,6 +40,9 @@ const char *ctl_operator(void)
     const struct passwd *account = getpwuid(getuid());
     return account ? account->pw_name : "unknown";
 }
+
+/* A hundred years: what is added to a clock or taken off it stays a time that databases know. */
+#define DURATION_LIMIT_US (INT64_C(36500) * 86400 * USEC_PER_SEC)
 
 bool duration_parse(const char *text, int64_t *ret_us)
 {
@@ -41,7 +57,8 @@ bool duration_parse(const char *text, int64_t *ret_us)
     for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
         if (units[i].letter != text[n - 1])
             continue;
-        if (__builtin_mul_overflow(number, units[i].seconds * USEC_PER_SEC, &us))
+        if (__builtin_mul_overflow(number, units[i].seconds * USEC_PER_SEC, &us) ||
+            us > DURATION_LIMIT_US)
             return false;
         return *ret_us = us, true;
     }
@@ -81,15 +98,16 @@ static int take_option(struct args *args, char **argv, int argc, int *at)
 {
     const char *word = argv[*at] + 2, *equals = strchr(word, '=');
     struct span name = span_make(word, equals ? (size_t)(equals - word) : strlen(word));
-    if (span_equal(name, SPAN("json")) || span_equal(name, SPAN("help"))) {
-        *(span_equal(name, SPAN("json")) ? &args->json : &args->help) = true;
+    bool json = span_equal(name, SPAN("json")), help = span_equal(name, SPAN("help"));
+    size_t place = option_place(args->command, name);
+    if ((json || help) && !equals) {
+        *(json ? &args->json : &args->help) = true;
         return 0;
     }
-    size_t place = option_place(args->command, name);
-    if (place == SIZE_MAX)
+    if (place == SIZE_MAX && !json && !help)
         return ctl_fail(CTL_USAGE, "%s%s%s has no option --%.*s (see --help)", args->command->group,
             COMMAND_NAME(args->command), SPAN_ARG(name));
-    if (args->command->options[place].kind == OPTION_FLAG) {
+    if (json || help || args->command->options[place].kind == OPTION_FLAG) {
         if (equals)
             return ctl_fail(CTL_USAGE, "--%.*s takes no value", SPAN_ARG(name));
         args->texts[place] = "";
@@ -111,12 +129,18 @@ static size_t positions_wanted(const struct command *c)
 int args_parse(const struct command *c, int argc, char **argv, struct args *ret_args)
 {
     struct args args = {.command = c};
+    bool words_only = false; /* after "--": an id may begin with a dash */
     for (int i = 0; i < argc; i++) {
         int r = 0;
-        if (strncmp(argv[i], "--", 2) == 0 && argv[i][2])
+        if (!words_only && strcmp(argv[i], "--") == 0)
+            words_only = true;
+        else if (!words_only && strncmp(argv[i], "--", 2) == 0)
             r = take_option(&args, argv, argc, &i);
-        else if (strcmp(argv[i], "-h") == 0)
+        else if (!words_only && strcmp(argv[i], "-h") == 0)
             args.help = true;
+        else if (!words_only && argv[i][0] == '-')
+            r = ctl_fail(CTL_USAGE, "%s%s%s has no option %s (see --help)", c->group,
+                COMMAND_NAME(c), argv[i]);
         else if (args.positions_count == positions_wanted(c))
             r = ctl_fail(CTL_USAGE, "%s: one word too many (see --help)", argv[i]);
         else

@@ -69,7 +69,7 @@ int args_parse(const struct command *c, int argc, char **argv, struct args *ret_
 const char *args_text(const struct args *args, const char *option); /* NULL: not given */
 bool args_given(const struct args *args, const char *option);
 int64_t args_number(const struct args *args, const char *option, int64_t otherwise);
-bool duration_parse(const char *text, int64_t *ret_us); /* "90s", "15m", "2h", "3d" */
+bool duration_parse(const char *text, int64_t *ret_us); /* "90s", "15m", "2h", "3d"; to 36500d */
 /* An age or an RFC 3339 time, to wall time. */
 bool since_parse(const char *text, int64_t *ret_wall_us);
 #define SINCE_USAGE "--since %s: must be an age like 2h, or a time like 2026-01-31T08:00:00Z"
@@ -83,6 +83,9 @@ void ctl_complete(int argc, char **argv, FILE *to); /* the words that may come n
 
 /* A sentence on stderr, after "soukctl: ". Returns `code`. */
 int ctl_fail(enum ctl_exit code, const char *fmt, ...) PRINTF(2, 3);
+/* "SERVER can't be reached: WHY", and how to start it. Returns CTL_UNREACHABLE. */
+int ctl_unreachable(const char *server, const char *why);
+int broker_unreachable(const char *why);
 /* Who runs this: the person behind sudo, else the account. In the process's life. */
 const char *ctl_operator(void);
 

@@ -33,6 +33,9 @@ int dlq_filter(const struct args *args, struct letter_filter *ret_filter, bool *
     const char *queue = args_text(args, "queue");
     if (queue && !(f.queue = queue_find(queue)))
         return ctl_fail(CTL_USAGE, "--queue %s: there is no such queue or service", queue);
+    if ((args_given(args, "older-than") && !f.older_us) ||
+        (args_given(args, "newer-than") && !f.newer_us))
+        return ctl_fail(CTL_USAGE, "--older-than and --newer-than must be more than nothing");
     *ret_any = !f.queue && !f.ids && !f.code && !f.type && !f.group && !f.older_us && !f.newer_us;
     *ret_filter = f;
     return 0;
@@ -51,14 +54,6 @@ void letters_add(struct arena *a, struct letters *list, struct letter *l)
     list->at[list->count++] = l;
 }
 
-static int unreachable(const char *why)
-{
-    return ctl_fail(CTL_UNREACHABLE,
-        "RabbitMQ can't be reached: %s\n"
-        "  ./souk up starts it, ./souk status tells; ./souk ctl knows its address",
-        why);
-}
-
 static int take(struct dlq *d, int64_t timeout_us, struct letter **ret_letter)
 {
     struct bus_message *m;
@@ -66,7 +61,7 @@ static int take(struct dlq *d, int64_t timeout_us, struct letter **ret_letter)
     if (r == BROWSE_NOTHING)
         return *ret_letter = NULL, 0;
     if (r != 0)
-        return unreachable("the connection was lost");
+        return broker_unreachable("the connection was lost");
     struct letter *l = ARENA_NEW(d->arena, struct letter);
     letter_read(d->arena, d->queue, m, l);
     d->bytes += m->body.len;
@@ -103,7 +98,7 @@ int dlq_open(struct ctl *ctl, const struct queue_row *queue, struct dlq *ret_dlq
     if (r == ERR_INVALID)
         return ctl_fail(CTL_USAGE, "%s", why);
     if (r != 0)
-        return unreachable(why);
+        return broker_unreachable(why);
     d.arena = arena_new();
     r = take_all(&d);
     if (r != 0) {
@@ -124,7 +119,8 @@ int dlq_close(struct dlq *d)
     int r = browse_close(d->browse);
     arena_free(d->arena);
     *d = (struct dlq){0};
-    return r == 0 ? 0 : unreachable("it did not say goodbye; the last letters may come again");
+    return r == 0 ? 0
+                  : broker_unreachable("it did not say goodbye; the last letters may come again");
 }
 
 /* An event that fails again is another letter: it has another time. */
@@ -174,7 +170,7 @@ static int settle_round(struct dlq *d, struct settled *s, size_t *ret_left)
             continue;
         left++;
         if (browse_ack(d->browse, d->letters.at[i]->message->tag) != 0)
-            return unreachable("the connection was lost; look again what is left");
+            return broker_unreachable("the connection was lost; look again what is left");
     }
     *ret_left = left;
     return 0;
@@ -502,7 +498,7 @@ static int drop_letters(
         r = browse_ack(d->browse, chosen->at[i]->message->tag);
         settled_add(dropped, chosen->at[i]);
     }
-    return r == 0 ? 0 : unreachable("the connection was lost; look again what is left");
+    return r == 0 ? 0 : broker_unreachable("the connection was lost; look again what is left");
 }
 
 static int drop_queue(struct ctl *ctl, const struct queue_row *queue, const struct letter_filter *f,

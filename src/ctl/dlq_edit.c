@@ -4,6 +4,7 @@
  * letter is published with a confirm before the old one is acked. */
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -70,19 +71,29 @@ static int find(struct ctl *ctl, const char *id, const char *queue, struct found
 
 /* ---- the new text ---- */
 
-/* The operator's own editor, on the operator's own terminal. */
+/* The operator's own editor, on the operator's own terminal: the keys that interrupt are its, too,
+ * as long as it runs. */
 static bool run_editor(const char *path, int terminal)
 {
     int status = -1;
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct sigaction interrupt, quit;
+    (void)sigaction(SIGINT, &ignore, &interrupt);
+    (void)sigaction(SIGQUIT, &ignore, &quit);
     pid_t child = fork();
     if (child == 0) {
+        (void)sigaction(SIGINT, &interrupt, NULL);
+        (void)sigaction(SIGQUIT, &quit, NULL);
+        (void)signal(SIGPIPE, SIG_DFL);
         dup2(terminal, STDOUT_FILENO);
-        execl(
-            "/bin/sh", "sh", "-c", "eval \"${EDITOR:-vi} \\\"\\$1\\\"\"", "sh", path, (char *)NULL);
+        execl("/bin/sh", "sh", "-c", "eval \"exec ${EDITOR:-vi} \\\"\\$1\\\"\"", "sh", path,
+            (char *)NULL);
         _exit(127);
     }
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
+    (void)sigaction(SIGINT, &interrupt, NULL);
+    (void)sigaction(SIGQUIT, &quit, NULL);
     return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
@@ -197,7 +208,9 @@ static int publish(const struct replacing *x, const struct bus_message *m)
     bus_free(bus);
     return result == 0
                ? 0
-               : ctl_fail(CTL_WRONG, "the broker did not take the new text: the old one stays");
+               : ctl_fail(CTL_WRONG,
+                     "the broker did not confirm the new text: the old one stays, and the new one "
+                     "may be there too");
 }
 
 static const struct letter *still_there(const struct replacing *x, struct dlq *d)
@@ -253,8 +266,11 @@ static int edit_run(struct ctl *ctl, const struct args *args)
     if (text_is_object(f.body) && span_equal(compact(a, f.body), compact(a, after)))
         return ctl_fail(CTL_WRONG, "nothing was changed");
     show_diff(ctl, f.body, after);
-    if (args_given(args, "dry-run"))
+    if (args_given(args, "dry-run")) {
+        if (ctl->json)
+            fputs("{\"run\":null,\"dryRun\":true,\"edited\":0}\n", ctl->out);
         return CTL_DONE;
+    }
     uuid_make(run);
     r = put_in_place(&(struct replacing){.ctl = ctl,
         .found = &f,
@@ -263,7 +279,7 @@ static int edit_run(struct ctl *ctl, const struct args *args)
         .redrive = args_given(args, "redrive"),
         .audit = {.path = ctl->audit_path, .action = "edit", .run = run}});
     if (r == 0 && ctl->json)
-        fprintf(ctl->out, "{\"run\":\"%s\",\"edited\":1}\n", run);
+        fprintf(ctl->out, "{\"run\":\"%s\",\"dryRun\":false,\"edited\":1}\n", run);
     return r;
 }
 

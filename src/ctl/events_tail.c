@@ -219,7 +219,7 @@ static int tail_follow(struct tail *t)
         fflush(t->ctl->out);
         error_clear();
     }
-    return ferror(t->ctl->out) ? CTL_WRONG : CTL_DONE;
+    return CTL_DONE; /* whether it could be written is asked for at the very end */
 }
 
 /* ---- the command ---- */
@@ -256,7 +256,7 @@ static int tail_start(struct tail *t)
             STREAM_AUDIT);
     if (r == ERR_INVALID)
         return ctl_fail(CTL_USAGE, "%s", why);
-    return r == 0 ? 0 : ctl_fail(CTL_UNREACHABLE, "RabbitMQ can't be reached: %s", why);
+    return r == 0 ? 0 : broker_unreachable(why);
 }
 
 static int tail_run(struct ctl *ctl, const struct args *args)

@@ -2,6 +2,7 @@
  * standard error: the answer alone is on standard output. */
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -27,6 +28,16 @@ static bool part_output(void)
     return ctl.out && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0;
 }
 
+/* A reader that has seen enough (head) is no failure, and what was done is done. */
+static int end_output(int code)
+{
+    struct pollfd reader = {.fd = fileno(ctl.out), .events = POLLOUT};
+    bool failed = fflush(ctl.out) != 0 || ferror(ctl.out) != 0;
+    bool gone = failed && poll(&reader, 1, 0) == 1 && (reader.revents & POLLERR);
+    failed = (fclose(ctl.out) != 0 || failed) && !gone;
+    return failed ? ctl_fail(CTL_WRONG, "the output could not be written") : code;
+}
+
 static void run(void *arg)
 {
     exit_code = args.command->run(&ctl, &args);
@@ -45,9 +56,7 @@ static int run_command(void)
         return CTL_WRONG;
     loop_run(ctl.loop, true);
     loop_free(ctl.loop);
-    if (fclose(ctl.out) != 0)
-        return ctl_fail(CTL_WRONG, "the output could not be written");
-    return exit_code;
+    return end_output(exit_code);
 }
 
 int main(int argc, char **argv)
@@ -65,12 +74,12 @@ int main(int argc, char **argv)
     }
     const char *group = at < argc ? argv[at] : NULL, *name = at + 1 < argc ? argv[at + 1] : NULL;
     const struct command *c = group ? command_find(group, name) : NULL;
-    if (!c && !name) {
+    if (!group)
         ctl_help(stderr);
-        return CTL_USAGE;
-    }
     if (!c)
-        return ctl_fail(CTL_USAGE, "there is no command %s %s (see --help)", group, name);
+        return !group ? CTL_USAGE
+               : name ? ctl_fail(CTL_USAGE, "there is no command %s %s (see --help)", group, name)
+                      : ctl_fail(CTL_USAGE, "%s alone is no command (see --help)", group);
     at += c->name ? 2 : 1;
     int r = args_parse(c, argc - at, argv + at, &args);
     if (r != 0)

@@ -88,6 +88,7 @@ static bool run_describe(const char *program, struct buf *out)
         return false;
     pid_t child = fork();
     if (child == 0) {
+        (void)signal(SIGPIPE, SIG_DFL);
         dup2(ends[1], STDOUT_FILENO);
         execl(program, program, "--describe", (char *)NULL);
         _exit(127);

@@ -81,6 +81,17 @@ ctl dlq redrive
 gives 'a redrive says what it is about' 2
 ctl dlq redrive --canary none --all
 gives 'a count is a number' 2
+ctl dlq
+gives 'a group alone is a usage error' 2
+check 'and named' grep -q 'dlq alone' <<<"$ERR"
+ctl dlq list --newer-than 0s
+gives 'no age at all is a usage error, not every letter' 2
+# shellcheck disable=SC2016 # the inner shell's
+check 'a reader that has seen enough is no failure' \
+    bash -o pipefail -c '"$0" dlq redrive --all --dry-run 2>"$1" | true && [ ! -s "$1" ]' "$CTL" "$SCRATCH/pipe"
+EXIT=0
+"$CTL" dlq list --json >/dev/full 2>"$SCRATCH/err" || EXIT=$?
+is 'a full disk is' "$EXIT $(cat "$SCRATCH/err")" '1 soukctl: the output could not be written'
 ctl --amqp-url amqp://ops:x@127.0.0.1:1/ dlq list
 gives 'a broker that is not there is named' 3
 check 'with the way to start it' grep -q 'souk up' <<<"$ERR"

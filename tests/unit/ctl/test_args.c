@@ -49,6 +49,16 @@ Test(args, parse__what_the_table_does_not_know__is_a_usage_error)
     cr_assert_eq(parse(&dlq_redrive_command, "--older-than 2", &a), CTL_USAGE);
 }
 
+Test(args, parse__a_dash__is_an_option_but_after_two_dashes)
+{
+    struct args a;
+    cr_assert_eq(parse(&dlq_show_command, "-x", &a), CTL_USAGE);
+    cr_assert_eq(parse(&dlq_list_command, "--json=yes", &a), CTL_USAGE);
+    cr_assert_eq(parse(&dlq_show_command, "--json -- -x", &a), 0);
+    cr_assert(a.json);
+    cr_assert_str_eq(a.positions[0], "-x");
+}
+
 Test(args, parse__help__needs_no_position)
 {
     struct args a;
@@ -62,9 +72,10 @@ Test(args, duration__number_and_unit__is_micros)
     cr_assert(duration_parse("90s", &us) && us == 90 * USEC_PER_SEC);
     cr_assert(duration_parse("15m", &us) && us == 900 * USEC_PER_SEC);
     cr_assert(duration_parse("3d", &us) && us == 259200 * USEC_PER_SEC);
+    cr_assert(duration_parse("36500d", &us));
     us = 5;
     static const char *const bad[] = {
-        "", "s", "1", "1w", "-1s", "1.5h", "1 h", "9223372036854775807d"};
+        "", "s", "1", "1w", "-1s", "1.5h", "1 h", "36501d", "106751991d", "9223372036854775807d"};
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
         cr_assert_not(duration_parse(bad[i], &us), "%s", bad[i]);
     cr_assert_eq(us, 5);

@@ -86,6 +86,9 @@ Test(letter, matches__each_filter__narrows)
     cr_assert_not(MATCHES(.newer_us = 9 * MINUTE_US));
     l.failed_us = 0;
     cr_assert_not(MATCHES(.older_us = 1));
+    l.id = "a,b";
+    cr_assert(MATCHES(.ids = "a,b"));
+    cr_assert_not(MATCHES(.ids = "a"));
 }
 
 Test(letter, replay__goes_to_its_one_queue__without_the_failures_marks)
