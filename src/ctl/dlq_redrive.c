@@ -17,6 +17,7 @@
 #include "common/base/uuid.h"
 #include "common/json/writer.h"
 #include "ctl/audit.h"
+#include "ctl/databases.h"
 #include "ctl/dlq.h"
 #include "ctl/event_text.h"
 #include "ctl/handled.h"
@@ -155,10 +156,9 @@ static int note_handled(struct lane *lane, struct dlq *d, const struct letters *
             places[n++] = i;
         }
     bool *done = arena_array(d->arena, sent->count, sizeof(*done));
-    if (n > 0 && handled_look(lane->handled, ids, n, done) != 0)
-        return ctl_fail(CTL_UNREACHABLE,
-            "the database of %s can't be asked what became of the letters: %s",
-            lane->queue->service, error_text());
+    int r = n > 0 ? handled_look(lane->handled, ids, n, done) : 0;
+    if (r != 0)
+        return database_failed(lane->queue->service, r);
     *ret_pending = n;
     for (size_t i = 0; i < n; i++)
         if (done[i]) {

@@ -113,13 +113,6 @@ static void note_limits(struct proving *p, const struct proof *proof)
 
 /* ---- proving ---- */
 
-static int database_failed(int r, const char *service)
-{
-    progress_end();
-    return ctl_fail(r == ERR_UNAVAILABLE || r == ERR_TIMEOUT ? CTL_UNREACHABLE : CTL_WRONG,
-        "the database of %s: %s\n  ./souk status tells what runs", service, error_text());
-}
-
 /* Waits until nothing is to be published and nothing lies in a queue or in a tier. What is in a
  * consumer's hands then is younger than the grace, or handled by the time it is looked for. */
 static void await_rest(struct proving *p, int64_t deadline_us)
@@ -151,7 +144,7 @@ static int settle(struct proving *p, struct proof *proof)
     if (r != 0)
         return r;
     r = proof_settle(proof, held, &service);
-    return r == 0 ? 0 : database_failed(r, service);
+    return r == 0 ? 0 : database_failed(service, r);
 }
 
 /* A gap is believed when it is there at a second look. */
@@ -159,9 +152,9 @@ static int prove_once(struct proving *p, struct proof *ret_proof)
 {
     const char *service = "";
     int r = proof_read(&p->config, ret_proof, &service);
-    if (r != 0)
-        return database_failed(r, service);
     progress_end();
+    if (r != 0)
+        return database_failed(service, r);
     r = settle(p, ret_proof);
     if (r == 0 && proof_gaps(ret_proof) > 0) {
         (void)fiber_sleep(SECOND_LOOK_US);

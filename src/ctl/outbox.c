@@ -67,14 +67,7 @@ static int look(struct ctl *ctl, const char *service, struct outbox_state *ret_s
     if (r == 0)
         *ret_state = *PG_ROW(found, struct outbox_state, 0);
     pg_pool_free(pool);
-    if (r == ERR_UNAVAILABLE || r == ERR_TIMEOUT || r == ERR_UNKNOWN)
-        return ctl_fail(CTL_UNREACHABLE,
-            "the database of %s can't be reached (%s)\n"
-            "  ./souk up starts it, ./souk status tells; ./souk ctl knows its address",
-            service, variable);
-    return r == 0
-               ? 0
-               : ctl_fail(CTL_WRONG, "the outbox of %s can't be read: %s", service, error_text());
+    return r == 0 ? 0 : database_failed(service, r);
 }
 
 static const char *age(double seconds, int64_t count)

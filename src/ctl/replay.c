@@ -19,6 +19,7 @@
 
 #include "common/app/service.h"
 #include "common/json/writer.h"
+#include "ctl/databases.h"
 #include "ctl/replay.h"
 
 #define BATCH_LIMIT      200
@@ -36,11 +37,8 @@ static int look(struct replay_run *run, const struct batch *b, bool *done)
     const char **ids = arena_array(fiber_arena(), b->count, sizeof(*ids));
     for (size_t i = 0; i < b->count; i++)
         ids[i] = b->at[i]->id;
-    if (b->count && handled_look(run->handled, ids, b->count, done) != 0)
-        return ctl_fail(CTL_UNREACHABLE,
-            "the database of %s can't be asked what it has handled: %s", run->queue->service,
-            error_text());
-    return 0;
+    int r = b->count ? handled_look(run->handled, ids, b->count, done) : 0;
+    return r == 0 ? 0 : database_failed(run->queue->service, r);
 }
 
 /* Takes out of the batch what is marked. */
@@ -138,8 +136,7 @@ static int keep_progress(struct replay_run *run, int64_t from_offset, int64_t se
         run->book, run->replay.id, from_offset, run->replay.next_offset, run->last_event, sent);
     if (r == BOOK_TAKEN)
         return ctl_fail(CTL_WRONG, "somebody else goes on with this replay");
-    return r == 0 ? 0
-                  : ctl_fail(CTL_UNREACHABLE, "how far it came can't be kept: %s", error_text());
+    return r == 0 ? 0 : database_failed(run->queue->service, r);
 }
 
 static void keep_rate(const struct replay_run *run, int64_t sent, int64_t began_us)
@@ -194,11 +191,11 @@ static int compare_page(const struct batch *b)
     const char **ids = arena_array(fiber_arena(), b->count + 1, sizeof(*ids));
     for (size_t i = 0; i < b->count; i++)
         ids[i] = b->at[i]->id;
-    if (b->count &&
-        book_handled(cover.run->book, cover.forget_us, cover.began_us, ids, b->count, &found) != 0)
-        return ctl_fail(CTL_UNREACHABLE, "the inbox can't be asked: %s", error_text());
+    int r = b->count ? book_handled(
+                           cover.run->book, cover.forget_us, cover.began_us, ids, b->count, &found)
+                     : 0;
     cover.found += found;
-    return 0;
+    return r == 0 ? 0 : database_failed(cover.run->queue->service, r);
 }
 
 static void check_page(void *arg)
@@ -239,8 +236,9 @@ static int check_cover(struct replay_run *run)
     run->replay.next_offset = 0;
     if (r != 0)
         return r;
-    if (book_handled(run->book, cover.forget_us, cover.began_us, NULL, 0, &handled) != 0)
-        return ctl_fail(CTL_UNREACHABLE, "the inbox can't be asked: %s", error_text());
+    r = book_handled(run->book, cover.forget_us, cover.began_us, NULL, 0, &handled);
+    if (r != 0)
+        return database_failed(run->queue->service, r);
     r = each_batch(run, check_page);
     replay_close(run);
     run->replay.next_offset = 0;
@@ -278,8 +276,7 @@ static int begin(struct replay_run *run)
     if (r == BOOK_TAKEN)
         return ctl_fail(CTL_WRONG, "somebody else began a replay just now");
     if (r != 0)
-        return ctl_fail(
-            CTL_UNREACHABLE, "%s can't be prepared: %s", run->queue->service, error_text());
+        return database_failed(run->queue->service, r);
     /* What comes by itself does so from the commit on. */
     run->begun_s = clock_wall_us() / USEC_PER_SEC;
     return 0;
@@ -304,9 +301,9 @@ static void go_on(struct replay_run *run, const struct replay *r)
 static int begin_or_go_on(struct replay_run *run)
 {
     struct replay *unfinished;
-    if (book_unfinished(run->book, &unfinished) != 0)
-        return ctl_fail(CTL_UNREACHABLE, "the replays of %s can't be read: %s", run->queue->service,
-            error_text());
+    int r = book_unfinished(run->book, &unfinished);
+    if (r != 0)
+        return database_failed(run->queue->service, r);
     if (!unfinished || run->again || run->dry)
         return begin(run);
     if (strcmp(unfinished->what, run->replay.what) == 0) {
@@ -323,9 +320,9 @@ static int finish(struct replay_run *run)
 {
     if (run->dry)
         return 0;
-    if (book_end(run->book, run->replay.id) != 0)
-        return ctl_fail(CTL_UNREACHABLE, "the end can't be kept: %s; give the same command again",
-            error_text());
+    int r = book_end(run->book, run->replay.id);
+    if (r != 0)
+        return database_failed(run->queue->service, r);
     if (!noted(run, &(struct batch){0}, "done"))
         return CTL_WRONG;
     return run->tally.late == 0 ? 0

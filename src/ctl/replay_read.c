@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "common/base/error.h"
 #include "ctl/ctl.h"
 
 #define SCAN_LIMIT      20000 /* events passed over before the offset is written down */
@@ -13,19 +14,17 @@
 _Static_assert((int)STREAM_END != CTL_WRONG && (int)STREAM_END != CTL_UNREACHABLE,
     "reading tells the end from a failure");
 
-static int stream_lost(const char *why)
+/* Silent about a broker that is away (CTL_UNREACHABLE, `why` filled): the caller may try again. */
+static int open_at(
+    struct replay_run *run, const struct stream_start *start, char why[static BROKER_WHY_SIZE])
 {
-    return ctl_fail(
-        CTL_UNREACHABLE, "the stream %s can't be read: %s", STREAM_AUDIT, *why ? why : "no answer");
-}
-
-static int open_at(struct replay_run *run, const struct stream_start *start)
-{
-    char why[BROKER_WHY_SIZE] = "";
     int r = stream_open(run->ctl->amqp_url, STREAM_AUDIT, start, &run->stream, why);
     if (r == STREAM_NO_QUEUE)
-        return ctl_fail(CTL_WRONG, "there is no stream %s", STREAM_AUDIT);
-    return r == 0 ? 0 : stream_lost(why);
+        return ctl_fail(CTL_WRONG, "the broker has no stream %s: import rabbitmq/definitions.json",
+            STREAM_AUDIT);
+    if (r == ERR_INVALID)
+        return ctl_fail(CTL_USAGE, "%s", why);
+    return r == 0 ? 0 : CTL_UNREACHABLE;
 }
 
 void replay_close(struct replay_run *run)
@@ -36,16 +35,19 @@ void replay_close(struct replay_run *run)
 
 /* After the last event that was dealt with: it must still be there, or else this is not the stream
  * that the offset is of. */
-static int open_after_last(struct replay_run *run)
+static int open_after_last(struct replay_run *run, char why[static BROKER_WHY_SIZE])
 {
     struct bus_message *m;
     int64_t offset, before = run->replay.next_offset - 1;
-    int r = open_at(run, &(struct stream_start){.from = STREAM_OFFSET, .offset = before});
+    int r = open_at(run, &(struct stream_start){.from = STREAM_OFFSET, .offset = before}, why);
     if (r != 0)
         return r;
     r = stream_next(run->stream, fiber_arena(), QUIET_US, &m, &offset);
-    if (r < 0)
-        return stream_lost("");
+    if (r < 0) {
+        replay_close(run);
+        snprintf(why, BROKER_WHY_SIZE, "the connection was lost");
+        return CTL_UNREACHABLE;
+    }
     bool same =
         r == 0 && offset == before && m->message_id && strcmp(m->message_id, run->last_event) == 0;
     return same ? 0
@@ -55,37 +57,57 @@ static int open_after_last(struct replay_run *run)
                       (long long)before);
 }
 
-static int open_stream(struct replay_run *run)
+static int open_stream(struct replay_run *run, char why[static BROKER_WHY_SIZE])
 {
     if (run->replay.next_offset)
-        return open_after_last(run);
-    return open_at(run, &(struct stream_start){.from = run->since_us ? STREAM_TIME : STREAM_FIRST,
-                            .time_us = run->since_us});
+        return open_after_last(run, why);
+    return open_at(run,
+        &(struct stream_start){
+            .from = run->since_us ? STREAM_TIME : STREAM_FIRST, .time_us = run->since_us},
+        why);
+}
+
+/* Where it never was connected it gives up at once; a connection that was lost is made again, for
+ * the broker may be starting. */
+static int reopen(struct replay_run *run)
+{
+    char why[BROKER_WHY_SIZE] = "no answer";
+    bool lost = run->stream != NULL;
+    int r;
+    replay_close(run);
+    for (int attempt = 0;; attempt++) {
+        if (lost)
+            (void)fiber_sleep(REOPEN_PAUSE_US);
+        r = open_stream(run, why);
+        if (r != CTL_UNREACHABLE)
+            return r;
+        if (!lost || attempt == REOPEN_ATTEMPTS)
+            return broker_unreachable(why);
+        error_clear();
+    }
 }
 
 int replay_read(struct replay_run *run, struct bus_message **ret_message)
 {
-    for (int attempt = 0;;) {
+    for (int failures = 0;; failures++) {
         int64_t offset;
-        int r = run->stream
-                    ? stream_next(run->stream, fiber_arena(), QUIET_US, ret_message, &offset)
-                    : ERR_UNAVAILABLE;
+        if (!run->stream || failures > 0) {
+            int opened = failures > REOPEN_ATTEMPTS
+                             ? broker_unreachable("the connection is lost again and again")
+                             : reopen(run);
+            if (opened != 0)
+                return opened;
+        }
+        int r = stream_next(run->stream, fiber_arena(), QUIET_US, ret_message, &offset);
+        if (r < 0)
+            continue;
         if (r == 0) {
             const char *id = (*ret_message)->message_id;
             run->replay.next_offset = offset + 1;
             snprintf(run->last_event, sizeof(run->last_event), "%s", id ? id : "");
             run->tally.read++;
         }
-        if (r >= 0)
-            return r;
-        if (++attempt > REOPEN_ATTEMPTS)
-            return stream_lost("");
-        if (run->stream)
-            (void)fiber_sleep(REOPEN_PAUSE_US);
-        replay_close(run);
-        r = open_stream(run);
-        if (r != 0 && (r != CTL_UNREACHABLE || attempt == REOPEN_ATTEMPTS))
-            return r;
+        return r;
     }
 }
 

@@ -52,11 +52,6 @@ const struct held_letter *whereabouts_find(const struct held_list *list, const c
 
 /* ---- queues, by counting ---- */
 
-static int unreachable(const char *why)
-{
-    return ctl_fail(CTL_UNREACHABLE, "RabbitMQ can't be reached: %s", why);
-}
-
 /* Takes those out of `*full` that are empty now. */
 static int count_once(struct broker *b, unsigned *full)
 {
@@ -71,7 +66,7 @@ static int count_once(struct broker *b, unsigned *full)
                 "the broker has no queue %s: import rabbitmq/definitions.json",
                 queue_rows[i].queue);
         if (r != 0)
-            return unreachable(why);
+            return broker_unreachable(why);
         if (count == 0)
             *full &= ~(1U << i);
     }
@@ -87,7 +82,7 @@ static int look_at_depths(
         return ctl_fail(CTL_USAGE, "OPS_AMQP_URL is not set; ./souk ctl sets it");
     int r = broker_open(ctl->amqp_url, &b, why);
     if (r != 0)
-        return r == ERR_INVALID ? ctl_fail(CTL_USAGE, "%s", why) : unreachable(why);
+        return r == ERR_INVALID ? ctl_fail(CTL_USAGE, "%s", why) : broker_unreachable(why);
     for (int i = 0; i < LOOKS && wanted && r == 0; i++) {
         if (i > 0)
             (void)fiber_sleep(LOOK_PAUSE_US);

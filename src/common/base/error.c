@@ -107,6 +107,12 @@ const char *error_text(void)
     return text;
 }
 
+const char *error_sentence(void)
+{
+    const struct error_stack *s = stack_now();
+    return s->note[0] ? s->note : error_text();
+}
+
 void error_clear(void)
 {
     struct error_stack *s = stack_now();

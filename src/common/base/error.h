@@ -32,6 +32,8 @@ void error_note(const char *fmt, ...) PRINTF(1, 2);
 /* The trace so far as "file:line<file:line: note", for a log line; never NULL. Valid until the next
  * call. */
 const char *error_text(void);
+/* The sentence alone, for people; the whole trace where there is none. */
+const char *error_sentence(void);
 void error_clear(void);
 
 /* A short stable name: "ETIMEDOUT". */
