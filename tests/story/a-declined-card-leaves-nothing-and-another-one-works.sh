@@ -37,8 +37,13 @@ card tok_unknown
 put "$SKU"
 key=$(fresh_key)
 checkout "$key"
-that "when the bank does not answer, nothing is promised" answered 503
-that "and the shopper is told when to ask again" test -n "$(header retry-after)"
+if answered 201; then # on a slow machine payment hears from the bank before cart asks again
+    soon 3 "an answer that came late counts once" payment_is "$ORDER" "captured 900 0"
+    put "$SKU"
+else
+    that "when the bank does not answer, nothing is promised" answered 503
+    that "and the shopper is told when to ask again" test -n "$(header retry-after)"
+fi
 soon 30 "the checkout is over" no_live_checkouts
 CARD=$good
 checkout
