@@ -23,7 +23,8 @@ int get_audit(struct request *req)
     struct list rows;
     TRY(p->user_id ? require_own(req, p->user_id) : require_live(req));
     TRY(place_read(req, p->cursor, true, &before));
-    TRY(store_audit(p, req->caller.user_id, caller_is(req, ROLE_ADMIN), &before, &rows));
+    bool admin = caller_is(req, ROLE_ADMIN);
+    TRY(store_audit(p, admin ? p->user_id : req->caller.user_id, admin, &before, &rows));
     if ((int64_t)rows.len > p->limit) {
         rows.len = (size_t)p->limit;
         const struct audit_entry *last = LIST_AT(rows, struct audit_entry, rows.len - 1);

@@ -358,6 +358,7 @@ enum auth_sql {
     SQL_USER_INSERT,
     SQL_USER_GET,
     SQL_USER_LOCK,
+    SQL_USERS_LOCK,
     SQL_USER_BY_EMAIL,
     SQL_USER_SAVE,
     SQL_PASSWORD_SAVE,
@@ -390,6 +391,7 @@ enum auth_sql {
     SQL_RESET_TAKE,
     SQL_AUDIT_ADD,
     SQL_AUDIT,
+    SQL_AUDIT_OF_USER,
     SQL_AUDIT_PURGE,
     SQL_MAIL_TOKENS_PURGE,
     SQL_CLIENTS_PURGE,
@@ -400,19 +402,28 @@ struct session_new {
     int64_t lifetime_s;
     const char *refresh_token;
     const char *password_hash; /* the one that was checked: must still be the account's */
+    unsigned roles;            /* that the access token tells of: likewise */
 };
 
 int store_user_insert(struct pg_tx *tx, const struct user *u); /* queued */
-/* Queued; AUTH_INVALID_CREDENTIALS at the next wait when the account was closed or its password
- * changed since it was looked at. Other changes of it wait for the transaction's end. */
+/* Queued; AUTH_INVALID_CREDENTIALS at the next wait when the account was closed or its password or
+ * roles changed since it was looked at. Other changes of it wait for the transaction's end. */
 int store_session_insert(struct pg_tx *tx, const struct session_new *s);
 /* 0 with NULL when there is none. */
 int store_user_find(const char *user_id, struct user **ret_user) PARKS;
 int store_user_find_by_email(const char *email, struct user **ret_user) PARKS;
+/* Whoever changes more of an account than one row locks the account first, so that no two wait for
+ * each other. */
 int store_user_lock(struct pg_tx *tx, const char *user_id, struct user **ret_user) PARKS;
+/* Two accounts, or one twice; NULL where there is none. */
+int store_users_lock(struct pg_tx *tx, const char *a_id, const char *b_id, struct user **ret_a,
+    struct user **ret_b) PARKS;
 int store_user_save(
     struct pg_tx *tx, const struct user *u); /* name, phone, roles, status; queued */
-int store_password_save(struct pg_tx *tx, const char *user_id, const char *hash); /* queued */
+/* Queued; AUTH_INVALID_CREDENTIALS at the next wait when the old hash is no longer the account's,
+ * or it was closed. */
+int store_password_save(
+    struct pg_tx *tx, const char *user_id, const char *old_hash, const char *hash);
 int store_rehash(const char *user_id, const char *old_hash, const char *new_hash) PARKS;
 /* The user of a session that is live, now; NULL when it has ended. */
 int store_session_user(const char *session_id, const char *user_id, struct user **ret_user) PARKS;
@@ -483,8 +494,9 @@ int store_reset_take(struct pg_tx *tx, struct reset_request **ret_request) PARKS
 int store_user_by_email(struct pg_tx *tx, const char *email, struct user **ret_user) PARKS;
 
 int store_audit_add(struct pg_tx *tx, const struct audit_entry *e); /* queued; tx NULL: at once */
-/* user_id, type NULL, since_us 0: any. What others did to the account shows no address. */
-int store_audit(const struct audit_params *p, const char *reader_id, bool all,
+/* Entries about that account, NULL: about any. Unless `whole`, what others did to it shows no
+ * address. */
+int store_audit(const struct audit_params *p, const char *user_id, bool whole,
     const struct place *before, struct list *ret_entries) PARKS;
 int store_recovery_purge(void) PARKS; /* links, clients and audit entries past their time */
 

@@ -36,6 +36,7 @@ static int reply_page_html(struct request *req, int status, const char *title, c
         "frame-ancestors 'none'");
     reply_header(req, "Referrer-Policy", "no-referrer");
     reply_header(req, "X-Frame-Options", "DENY");
+    reply_header(req, "X-Content-Type-Options", "nosniff");
     return reply_text(req, status, "text/html; charset=utf-8", span_of(html));
 }
 

@@ -76,6 +76,7 @@ int verify_email(struct request *req, const char *token)
     if (!found)
         return refuse_link(req);
     TRY(pg_begin(app()->pg, &tx));
+    TRY(store_user_lock(tx, found->id, &u));
     TRY(store_mail_token_spend(tx, PURPOSE_VERIFY, token));
     int r = store_email_verify(tx, found->id, found->email, &u);
     if (r == AUTH_INVALID_LINK || (r == 0 && !u))
@@ -161,11 +162,15 @@ static int save_reset(
     struct request *req, const struct user *u, const char *token, const char *hash)
 {
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    struct user *now;
     bool is_new;
     TRY(pg_begin(app()->pg, &tx));
+    TRY(store_user_lock(tx, u->id, &now));
+    if (!now || strcmp(now->status, "active") != 0)
+        return AUTH_INVALID_LINK;
     TRY(store_mail_token_spend(tx, PURPOSE_RESET, token));
     TRY(store_mail_tokens_end(tx, PURPOSE_RESET, u->id));
-    TRY(store_password_save(tx, u->id, hash));
+    TRY(store_password_save(tx, u->id, now->password_hash, hash));
     TRY(store_sessions_end(tx, u->id, NULL, "password"));
     TRY(publish_session(tx, &EVENT_USER_PASSWORD_CHANGED, u, NULL, req));
     TRY(audit(req, tx,

@@ -104,7 +104,8 @@ static struct session_new session_for(struct request *req, const struct user *u)
         .client = request_client(req),
         .lifetime_s = config_i64("REFRESH_TOKEN_TTL_S"),
         .refresh_token = refresh,
-        .password_hash = u->password_hash};
+        .password_hash = u->password_hash,
+        .roles = roles_of(u->roles)};
 }
 
 /* ---- coming in ---- */
@@ -215,7 +216,7 @@ int post_login(struct request *req)
     struct session_new s = session_for(req, u);
     TRY(sign_for(u, s.id, &access));
     int r = save_login(req, u, &s);
-    if (r == AUTH_INVALID_CREDENTIALS) /* closed, or another password, since it was looked up */
+    if (r == AUTH_INVALID_CREDENTIALS) /* closed, other password or roles, since it was looked up */
         return refuse_login(req, u);
     TRY(r);
     if (fresh_hash)
@@ -236,10 +237,10 @@ static int end_reused(struct request *req, const struct refresh_state *state)
     struct user *u;
     bool ended;
     TRY(pg_begin(app()->pg, &tx));
+    TRY(store_user_lock(tx, state->user_id, &u));
     TRY(store_session_end(tx, state->session_id, state->user_id, "reuse", &ended));
     if (!ended)
         return 0;
-    TRY(store_user_lock(tx, state->user_id, &u));
     if (u)
         TRY(publish_session(tx, &EVENT_USER_REUSE_DETECTED, u, state->session_id, req));
     TRY(audit(req, tx, entry));
@@ -363,7 +364,7 @@ static int save_password(struct request *req, const struct user *u, const char *
 {
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
     TRY(pg_begin(app()->pg, &tx));
-    TRY(store_password_save(tx, u->id, hash));
+    TRY(store_password_save(tx, u->id, u->password_hash, hash));
     TRY(store_sessions_end(tx, u->id, req->caller.session_id, "password"));
     TRY(store_mail_tokens_end(tx, PURPOSE_RESET, u->id));
     TRY(publish_session(tx, &EVENT_USER_PASSWORD_CHANGED, u, req->caller.session_id, req));
@@ -399,7 +400,10 @@ int post_password(struct request *req)
     if (!right)
         return refuse_field(req, "/currentPassword", "is not your password");
     TRY(password_hash(fresh, &hash));
-    TRY(save_password(req, u, hash));
+    int r = save_password(req, u, hash);
+    if (r == AUTH_INVALID_CREDENTIALS) /* a reset was faster: it wins */
+        return refuse_field(req, "/currentPassword", "is not your password any more");
+    TRY(r);
     log_info("password changed", LF_TEXT("user", u->id));
     return reply_empty(req, 204);
 }

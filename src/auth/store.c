@@ -8,6 +8,17 @@
     "a.id, a.name, a.line1, a.line2, a.city, a.region, a.postal_code, a.country, a.is_default, "   \
     "a.created_at, a.updated_at "
 
+#define AUDIT_SELECT(whose)                                                                        \
+    "SELECT id, type, at, user_id, actor_id, session_id, "                                         \
+    "CASE WHEN $7::bool OR actor_id IS NOT DISTINCT FROM user_id OR actor_id IS NULL "             \
+    "THEN address END, "                                                                           \
+    "CASE WHEN $7::bool OR actor_id IS NOT DISTINCT FROM user_id OR actor_id IS NULL "             \
+    "THEN user_agent END, detail, correlation_id FROM audit_log "                                  \
+    "WHERE " whose " AND ($2::text IS NULL OR type = $2) "                                         \
+    "AND ($3::timestamptz IS NULL OR at >= $3) "                                                   \
+    "AND ($4::timestamptz IS NULL OR (at, id) < ($4, $5::uuid)) "                                  \
+    "ORDER BY at DESC, id DESC LIMIT $6"
+
 /* A refresh token's new owner: the session, then the columns of its user. */
 static const struct field refreshed_fields[] = {
     FIELD_UUID(struct refreshed, session_id, "sessionId"),
@@ -51,20 +62,26 @@ const struct pg_statement auth_statements[] = {
         &user_table},
     [SQL_USER_LOCK] = {"user_lock",
         "SELECT " USER_COLUMNS "FROM users u WHERE u.id = $1 FOR UPDATE", &user_table},
+    /* In the order of their ids, so that two who lock the same pair don't wait for each other. */
+    [SQL_USERS_LOCK] = {"users_lock",
+        "SELECT " USER_COLUMNS "FROM users u WHERE u.id IN ($1, $2) ORDER BY u.id FOR UPDATE",
+        &user_table},
     [SQL_USER_BY_EMAIL] = {"user_by_email",
         "SELECT " USER_COLUMNS "FROM users u WHERE u.email = $1", &user_table},
     [SQL_USER_SAVE] = {"user_save",
         "UPDATE users SET name = $2, phone = $3, roles = $4::text[], status = $5, updated_at = $6, "
         "version = $7 WHERE id = $1"},
     [SQL_PASSWORD_SAVE] = {"password_save",
-        "UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1"},
+        "UPDATE users SET password_hash = $3, updated_at = now() "
+        "WHERE id = $1 AND password_hash = $2 AND status = 'active'"},
     /* Only while it is still the hash that was checked: a password change may have come between. */
     [SQL_REHASH] = {"rehash",
         "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2"},
     [SQL_SESSION_INSERT] = {"session_insert",
         "INSERT INTO sessions (id, user_id, user_agent, address, expires_at) "
-        "SELECT $1::uuid, u.id, $3, $4, now() + make_interval(secs => $5) FROM users u "
-        "WHERE u.id = $2 AND u.status = 'active' AND u.password_hash = $6 FOR SHARE"},
+        "SELECT $1::uuid, u.id, $3, $4, now() + make_interval(secs => least($5, $8::bigint)) "
+        "FROM users u WHERE u.id = $2 AND u.status = 'active' AND u.password_hash = $6 "
+        "AND u.roles @> $7::text[] AND u.roles <@ $7::text[] FOR SHARE"},
     [SQL_SESSION_USER] = {"session_user",
         "SELECT " USER_COLUMNS "FROM sessions s JOIN users u ON u.id = s.user_id "
         "WHERE s.id = $1 AND s.user_id = $2 AND s.ended_at IS NULL AND s.expires_at > now() "
@@ -94,7 +111,8 @@ const struct pg_statement auth_statements[] = {
         "next AS (INSERT INTO refresh_tokens (digest, session_id) "
         "SELECT $2, session_id FROM spent), "
         "used AS (UPDATE sessions SET last_used_at = now(), "
-        "expires_at = now() + make_interval(secs => $4) "
+        "expires_at = least(now() + make_interval(secs => $4), "
+        "created_at + make_interval(secs => $5)) "
         "WHERE id IN (SELECT session_id FROM spent)) "
         "SELECT spent.session_id, " USER_COLUMNS "FROM spent JOIN users u ON u.id = spent.user_id",
         &refreshed_table},
@@ -183,18 +201,10 @@ const struct pg_statement auth_statements[] = {
     [SQL_AUDIT_ADD] = {"audit_add",
         "INSERT INTO audit_log (id, type, user_id, actor_id, session_id, address, user_agent, "
         "detail, correlation_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"},
-    [SQL_AUDIT] = {"audit",
-        "SELECT id, type, at, user_id, actor_id, session_id, "
-        "CASE WHEN $8::bool OR actor_id IS NOT DISTINCT FROM user_id OR actor_id IS NULL "
-        "THEN address END, "
-        "CASE WHEN $8::bool OR actor_id IS NOT DISTINCT FROM user_id OR actor_id IS NULL "
-        "THEN user_agent END, detail, correlation_id FROM audit_log "
-        "WHERE ($1::uuid IS NULL OR user_id = $1) AND ($2::text IS NULL OR type = $2) "
-        "AND ($3::timestamptz IS NULL OR at >= $3) "
-        "AND ($4::timestamptz IS NULL OR (at, id) < ($4, $5::uuid)) "
-        "AND ($8::bool OR user_id = $7::uuid) "
-        "ORDER BY at DESC, id DESC LIMIT $6",
-        &audit_entry_table},
+    /* Two statements, for each has its index: with one, a plan made for both might read the whole
+     * log to find the few entries of an account. */
+    [SQL_AUDIT] = {"audit", AUDIT_SELECT("$1::uuid IS NULL"), &audit_entry_table},
+    [SQL_AUDIT_OF_USER] = {"audit_of_user", AUDIT_SELECT("user_id = $1"), &audit_entry_table},
     [SQL_AUDIT_PURGE] = {"audit_purge", "SELECT audit_log_purge($1)"},
     [SQL_MAIL_TOKENS_PURGE] = {"mail_tokens_purge",
         "DELETE FROM mail_tokens WHERE expires_at < now() - interval '7 days'"},
@@ -257,10 +267,28 @@ int store_user_save(struct pg_tx *tx, const struct user *u)
             PG_TEXT(u->status), PG_TIME(u->updated_at), PG_I64(u->version)));
 }
 
-int store_password_save(struct pg_tx *tx, const char *user_id, const char *hash)
+int store_users_lock(
+    struct pg_tx *tx, const char *a_id, const char *b_id, struct user **ret_a, struct user **ret_b)
 {
-    return pg_queue(
-        tx, &auth_statements[SQL_PASSWORD_SAVE], PG_ARGS(PG_TEXT(user_id), PG_TEXT(hash)));
+    struct pg_result result;
+    TRY(pg_run(
+        tx, &auth_statements[SQL_USERS_LOCK], PG_ARGS(PG_TEXT(a_id), PG_TEXT(b_id)), &result));
+    *ret_a = *ret_b = NULL;
+    for (size_t i = 0; i < result.rows.len; i++) {
+        struct user *u = PG_ROW(result, struct user, i);
+        if (strcmp(u->id, a_id) == 0)
+            *ret_a = u;
+        if (strcmp(u->id, b_id) == 0)
+            *ret_b = u;
+    }
+    return 0;
+}
+
+int store_password_save(
+    struct pg_tx *tx, const char *user_id, const char *old_hash, const char *hash)
+{
+    return pg_queue_expect(tx, &auth_statements[SQL_PASSWORD_SAVE],
+        PG_ARGS(PG_TEXT(user_id), PG_TEXT(old_hash), PG_TEXT(hash)), 1, AUTH_INVALID_CREDENTIALS);
 }
 
 int store_rehash(const char *user_id, const char *old_hash, const char *new_hash)
@@ -275,7 +303,8 @@ int store_session_insert(struct pg_tx *tx, const struct session_new *s)
 {
     TRY(pg_queue_expect(tx, &auth_statements[SQL_SESSION_INSERT],
         PG_ARGS(PG_TEXT(s->id), PG_TEXT(s->user_id), PG_TEXT(s->user_agent), PG_TEXT(s->address),
-            PG_I64(s->lifetime_s), PG_TEXT(s->password_hash)),
+            PG_I64(s->lifetime_s), PG_TEXT(s->password_hash),
+            PG_TEXT(roles_array(fiber_arena(), s->roles)), PG_I64(config_i64("SESSION_MAX_S"))),
         1, AUTH_INVALID_CREDENTIALS));
     return pg_queue(tx, &auth_statements[SQL_TOKEN_INSERT],
         PG_ARGS(PG_TEXT(digest_of(s->refresh_token)), PG_TEXT(s->id)));
@@ -292,7 +321,7 @@ int store_refresh(const char *token, const char *successor, const char *client, 
     struct pg_result result;
     TRY(pg_query(app()->pg, &auth_statements[SQL_REFRESH],
         PG_ARGS(PG_TEXT(digest_of(token)), PG_TEXT(digest_of(successor)), PG_TEXT(client),
-            PG_I64(lifetime_s)),
+            PG_I64(lifetime_s), PG_I64(config_i64("SESSION_MAX_S"))),
         &result));
     *ret_refreshed = result.rows.len ? PG_ROW(result, struct refreshed, 0) : NULL;
     return 0;

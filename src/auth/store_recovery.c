@@ -98,13 +98,13 @@ int store_audit_add(struct pg_tx *tx, const struct audit_entry *e)
               : pg_query(app()->pg, &auth_statements[SQL_AUDIT_ADD], args, NULL);
 }
 
-int store_audit(const struct audit_params *p, const char *reader_id, bool all,
+int store_audit(const struct audit_params *p, const char *user_id, bool whole,
     const struct place *before, struct list *ret_entries)
 {
     struct pg_result result;
-    TRY(pg_query(app()->pg, &auth_statements[SQL_AUDIT],
-        PG_ARGS(PG_TEXT(p->user_id), PG_TEXT(p->type), PG_TIME(p->since), PG_TIME(before->number),
-            PG_TEXT(before->id), PG_I64(p->limit + 1), PG_TEXT(reader_id), PG_BOOL(all)),
+    TRY(pg_query(app()->pg, &auth_statements[user_id ? SQL_AUDIT_OF_USER : SQL_AUDIT],
+        PG_ARGS(PG_TEXT(user_id), PG_TEXT(p->type), PG_TIME(p->since), PG_TIME(before->number),
+            PG_TEXT(before->id), PG_I64(p->limit + 1), PG_BOOL(whole)),
         &result));
     *ret_entries = result.rows;
     return 0;

@@ -309,6 +309,8 @@ const struct config_row auth_config[] = {
         .doc = "life of a service token"},
     {"REFRESH_TOKEN_TTL_S", CONFIG_I64, .fallback = "2592000", .min = 60, .max = 31536000,
         .doc = "life of a session that is not used"},
+    {"SESSION_MAX_S", CONFIG_I64, .fallback = "7776000", .min = 60, .max = 31536000,
+        .doc = "life of a session, however much it is used"},
     {"LOGIN_PAIR_BURST", CONFIG_I64, .fallback = "30", .min = 1, .max = 100000,
         .doc = "tries at once on one account from one address"},
     {"LOGIN_PAIR_PER_MINUTE", CONFIG_I64, .fallback = "30", .min = 1, .max = 100000,

@@ -3,14 +3,18 @@
 #include "auth/auth.h"
 #include "common/base/uuid.h"
 
+static int no_user(struct request *req)
+{
+    const struct user_params *p = req->params;
+    return refuse(req, OUTCOME_NOT_FOUND, "There is no user %s", p->user_id);
+}
+
 static int find_user(struct request *req, struct user **ret_user)
 {
     const struct user_params *p = req->params;
     TRY(require_own(req, p->user_id));
     TRY(store_user_find(p->user_id, ret_user));
-    if (!*ret_user)
-        return refuse(req, OUTCOME_NOT_FOUND, "There is no user %s", p->user_id);
-    return 0;
+    return *ret_user ? 0 : no_user(req);
 }
 
 /* Locks the row; not found when it is gone. */
@@ -18,9 +22,7 @@ static int lock_user(struct request *req, struct pg_tx *tx, struct user **ret_us
 {
     const struct user_params *p = req->params;
     TRY(store_user_lock(tx, p->user_id, ret_user));
-    if (!*ret_user)
-        return refuse(req, OUTCOME_NOT_FOUND, "There is no user %s", p->user_id);
-    return 0;
+    return *ret_user ? 0 : no_user(req);
 }
 
 /* ---- profile ---- */
@@ -92,14 +94,15 @@ int get_roles(struct request *req)
     return reply(req, 200, &roles_table, &(struct roles_value){u->roles});
 }
 
-/* New roles need new tokens, so the user's sessions end. */
+/* New roles need new tokens, so the user's sessions end. Both accounts are locked: of two admins
+ * who take each other's role at once only one comes through, so that one is left. */
 int put_roles(struct request *req)
 {
     const struct user_params *p = req->params;
     const struct roles_value *body = req->body;
     unsigned roles = roles_of(body->roles);
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
-    struct user *u;
+    struct user *u, *admin;
     TRY(require_live(req));
     if (!caller_is(req, ROLE_ADMIN))
         return refuse(req, OUTCOME_FORBIDDEN, "This needs another role");
@@ -108,7 +111,11 @@ int put_roles(struct request *req)
     if (strcmp(p->user_id, req->caller.user_id) == 0 && !(roles & ROLE_ADMIN))
         return refuse(req, OUTCOME_CONFLICT, "Another admin has to take this role from you");
     TRY(pg_begin(app()->pg, &tx));
-    TRY(lock_user(req, tx, &u));
+    TRY(store_users_lock(tx, p->user_id, req->caller.user_id, &u, &admin));
+    if (!admin || strcmp(admin->status, "active") != 0 || !(roles_of(admin->roles) & ROLE_ADMIN))
+        return refuse(req, OUTCOME_UNAUTHENTICATED, "This login has ended");
+    if (!u)
+        return no_user(req);
     if (roles_of(u->roles) != roles) {
         const char *before = roles_array(req->arena, roles_of(u->roles));
         u->roles = body->roles;
