@@ -6,6 +6,10 @@
     "id, event_id, template, channel, recipient, user_id, subject, message_id, correlation_id, "   \
     "status, attempts, next_attempt_at, last_error, created_at, sent_at "
 
+/* What can still happen to the orders that a closed account leaves open. Who can't log in any more
+ * learns it by mail or not at all, so no preference is asked. */
+#define OPEN_ORDERS "('order_shipped', 'order_cancelled', 'payment_refunded') "
+
 /* What the sender needs. */
 static const struct field claim_fields[] = {
     FIELD_UUID(struct delivery, id, "deliveryId"),
@@ -58,7 +62,8 @@ const struct pg_statement notification_statements[] = {
         "CROSS JOIN LATERAL (VALUES "
         "($12::uuid, 'email', coalesce(c.email, $5::text), $7::text, $8::text, $9::text, "
         "$3 = 'account' OR c.user_id IS NULL OR (c.active AND CASE $3 WHEN 'orders' THEN "
-        "c.email_orders WHEN 'payments' THEN c.email_payments ELSE c.email_marketing END)), "
+        "c.email_orders WHEN 'payments' THEN c.email_payments ELSE c.email_marketing END) OR "
+        "(NOT c.active AND $2 IN " OPEN_ORDERS ")), "
         "($13::uuid, 'sms', c.sms_phone, $6, NULL, NULL, c.active AND c.sms_enabled), "
         "($14::uuid, 'push', c.push_topic, $6, NULL, NULL, c.active AND c.push_enabled)) "
         "d (id, channel, recipient, body, html, message_id, wanted) "
@@ -79,7 +84,8 @@ const struct pg_statement notification_statements[] = {
         "sms_enabled = false, sms_phone = NULL, push_enabled = false, push_topic = NULL"},
     [SQL_SUPPRESS] = {"deliveries_suppress",
         "UPDATE deliveries SET status = 'suppressed', last_error = 'the account was closed' "
-        "WHERE user_id = $1 AND status = 'pending' AND kind <> 'account'"},
+        "WHERE user_id = $1 AND status = 'pending' AND (kind <> 'account' OR template IN "
+        "('welcome', 'verify_email', 'password_reset')) AND template NOT IN " OPEN_ORDERS},
     [SQL_PREFERENCES] = {"preferences",
         "SELECT json_build_object('orders', email_orders, 'payments', email_payments, "
         "'marketing', email_marketing), "
