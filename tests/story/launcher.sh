@@ -45,6 +45,15 @@ while running gateway; do sleep 0.02; done
 ./souk start gateway
 http_ok "$PUBLIC_URL/.well-known/jwks.json" || die "the gateway does not come back after a kill"
 
+# What mailed links carry is in no log of the gateway, least of all when auth is away.
+./souk stop auth
+curl -s -o /dev/null "$PUBLIC_URL/api/v1/auth/password-resets/page?token=secret-$$"
+curl -s -o /dev/null "$PUBLIC_URL/api/v1/auth/sessions?marker-$$"
+./souk start auth
+for _ in {1..50}; do ! grep -q "marker-$$" "$DATA/gateway/access.log" || break; sleep 0.1; done
+grep -q "marker-$$" "$DATA/gateway/access.log" || die "the gateway's log is not written"
+! grep -rq "secret-$$" "$DATA/gateway" "$LOG" || die "the token of a mailed link is in a log"
+
 ./souk stop aibuddy
 answer=$(curl -s -w '\n%{http_code} %header{retry-after}' "$PUBLIC_URL/api/v1/trending")
 ./souk start aibuddy
