@@ -340,8 +340,9 @@ int throttle(struct request *req, enum throttle_rule rule, const char *account) 
 /* ---- passwords.c ---- */
 
 void passwords_start(void);
-/* OUTCOME_UNAVAILABLE with Retry-After while the queue is full: asked first, so that a flood costs
- * neither Redis nor the database anything. There may be no room any more when the hash is made. */
+/* OUTCOME_UNAVAILABLE with Retry-After while the queue is full or too slow: asked first, so that a
+ * flood costs neither Redis nor the database anything. There may be no room any more when the hash
+ * is made. */
 int passwords_admit(struct request *req);
 int password_hash(const char *password, const char **ret_hash) PARKS; /* 0, ERR_BUSY */
 /* `hash` NULL costs as much as any and is wrong. `*ret_fresh_hash` (NULL ok) is set when the
