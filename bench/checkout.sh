@@ -17,11 +17,13 @@ trap './souk down >/dev/null' EXIT
 # shellcheck source=tests/env.sh
 . tests/env.sh
 
-pids=$(./souk status | awk '$3 == "up" && $4 ~ /^[0-9]+$/ { printf "%s%s=%s", n++ ? "," : "", $1, $4 }')
 commit=$(git describe --always --dirty 2>/dev/null || echo unknown)
 for n in "${shoppers[@]}"; do
-    line=$("${SOUK_BUILD:-build}/bench/bench-checkout" --shoppers "$n" --seconds "$seconds" --pids "$pids")
-    jq -cn --argjson run "$line" --arg commit "$commit" --arg at "$(date -u +%FT%TZ)" \
+    run=$(./souk load buy --direct --users "$n" --duration "${seconds}s" --quiet --json - | jq -c '.series.checkout.good as $n | {
+        shoppers, checkouts: $n, failures: .errors, perSecond: .series.checkout.perSecond,
+        p50Ms: .series.checkout.p50Ms, p99Ms: .series.checkout.p99Ms, cpuMsPerCheckout: (.cpuSeconds | map_values(. * 1000 / $n)),
+        loadCpuMsPerCheckout: (.ownCpuSeconds * 1000 / $n)}')
+    jq -cn --argjson run "$run" --arg commit "$commit" --arg at "$(date -u +%FT%TZ)" \
         --arg cores "$(nproc)" --arg load "$(cut -d' ' -f1 /proc/loadavg)" --arg log "$LOG_LEVEL" \
         '$run + {servicesCpuMsPerCheckout: ($run.cpuMsPerCheckout | [.auth, .cart, .order, .payment, .seller, .notification, .aibuddy] | map(. // 0) | add),
                  commit: $commit, at: $at, cores: ($cores | tonumber), loadBefore: ($load | tonumber), logLevel: $log}' |

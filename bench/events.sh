@@ -85,9 +85,8 @@ signal_all() {
     for svc in "$@"; do kill "-$name" "${pid[$svc]}"; done
 }
 load() {
-    "${SOUK_BUILD:-build}/bench/bench-checkout" --shoppers "$shoppers" --seconds "$seconds" --pids "$(
-        for part in "${!pid[@]}"; do printf '%s=%s,' "$part" "${pid[$part]}"; done
-    )"
+    ./souk load buy --direct --users "$shoppers" --duration "${seconds}s" --quiet --json - |
+        jq -c '.series.checkout.good as $n | {shoppers, perSecond: .series.checkout.perSecond, cpuMsPerCheckout: (.cpuSeconds | map_values(. * 1000 / $n))}'
 }
 
 live=$(load)

@@ -9,7 +9,7 @@
 #   shopper NAME, card TOKEN, product STOCK [PRICE], put SKU [QUANTITY], checkout [KEY]
 #   arm SERVICE FAULT, off SERVICE..., on SERVICE..., crash NAME, freeze NAME, thaw NAME, broker_killed, broker_back
 #   aim METHOD PATH [BODY] [HEADER...], then fire PARALLEL: many requests at once
-#   load_begin ARGS..., load_end     a steady open load beside the story (bench/load.c); load_count, load_p99
+#   load_begin SCENARIO ARGS..., load_end     a steady open load beside the story (souk-load); load_count, load_percentile
 #   metric SERVICE SERIES            the sum of its series that match
 #   proof SINCE                      what was told is in the audit stream, and was heard; gapless: it was heard
 #   ctl GROUP COMMAND..., dead COUNT [FILTER...]   soukctl, and how many letters are dead
@@ -287,10 +287,11 @@ problems() { cat "$WORK"/shot.* | jq -r '.code? // empty' | sort | uniq -c | awk
 
 # ---- a load beside the story ----
 
-# load_begin ARGS...: for bench-load; returns when its first request has been answered.
+# load_begin SCENARIO ARGS...: for souk-load; returns when its first request has been answered. What it was answered is
+# for the story to judge.
 load_begin() {
     : >"$WORK/load"
-    "$SOUK_BUILD/bench/bench-load" --log "$WORK/load" "$@" >"$WORK/load.report" 2>"$WORK/load.err" &
+    "$SOUK_BUILD/src/souk-load" --direct --no-watch --quiet --warmup 0 --items 20 --fail-if 'errors>100%' --log "$WORK/load" "$@" >"$WORK/load.report" 2>"$WORK/load.err" &
     LOAD=$!
     wait_until 30 test -s "$WORK/load" || die "no load: $(cat "$WORK/load.err")"
 }

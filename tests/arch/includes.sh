@@ -14,7 +14,7 @@ declare -A wrapper=(
     [evhtp]='src/common/net/server_evhtp.c' [curl/]='src/common/net/client'
     [libpq-fe]='src/common/data/pg' [hiredis]='src/common/data/redis' [amqp]='src/common/bus/'
     [jwt.h]='src/common/app/token' [jansson]='src/common/json/'
-    [utf8proc]='src/common/base/unicode.c'
+    [utf8proc]='src/common/base/unicode.c' [event2/bufferevent_ssl]='src/load/wire.c'
 )
 bad=0
 edge() {

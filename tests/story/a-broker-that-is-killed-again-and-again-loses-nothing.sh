@@ -9,7 +9,7 @@ soon 60 "the suite is at rest" quiet
 began=$EPOCHSECONDS kills=0 lived_us=0
 declare -A before
 for svc in $(listeners); do before[$svc]=$(handled "$svc"); done
-load_begin --checkouts 10 --shoppers 32 --seconds $((seconds + 60))
+load_begin buy --rate 10 --shoppers 32 --duration $((seconds + 60))s
 while [ $kills -lt $((seconds / 10)) ]; do
     killed=$EPOCHSECONDS
     broker_killed

@@ -16,7 +16,7 @@ gone() { [ "$(connected)" = 0 ]; }
 
 soon 60 "the suite is at rest" quiet
 began=$EPOCHSECONDS
-load_begin --checkouts 10 --browses 25 --shoppers 32 --seconds 150
+load_begin mixed --mix buy=2,browse=5 --rate 35 --shoppers 32 --duration 150s
 first=$(wall)
 sleep 50
 frozen=$(wall)

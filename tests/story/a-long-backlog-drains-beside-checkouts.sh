@@ -31,7 +31,7 @@ all_waiting() {
 }
 
 soon 60 "the suite is at rest" quiet
-load_begin --checkouts $rate --shoppers 32 --seconds 60
+load_begin buy --rate $rate --shoppers 32 --duration 60s
 from=$(wall)
 sleep 16
 read -r p50 requests < <(load_percentile checkout "$from" "$(wall)" 50)
@@ -44,7 +44,7 @@ reading no
 soon 20 "nobody reads any more" nobody_reads
 began=$EPOCHSECONDS
 while [ "$(all_waiting)" -lt "$backlog" ]; do
-    "$SOUK_BUILD/bench/bench-checkout" --shoppers 32 --warmup 0 --seconds $((backlog > 20000 ? 20 : 2)) >/dev/null 2>"$WORK/err" || die "$(cat "$WORK/err")"
+    "$SOUK_BUILD/src/souk-load" buy --direct --no-watch --quiet --users 32 --warmup 0 --duration $((backlog > 20000 ? 20 : 2))s >/dev/null 2>"$WORK/err" || die "$(cat "$WORK/err")"
     # The broker counts its queues every five seconds.
     sleep 5
 done
@@ -53,7 +53,7 @@ for svc in $(listeners); do
     waiting[$svc]=$(depth "$(queue_of "$svc")") handled_then[$svc]=$(metric "$svc" souk_events_handled_total)
 done
 
-load_begin --checkouts $rate --shoppers 64 --seconds 580
+load_begin buy --rate $rate --shoppers 64 --duration 580s
 from=$(wall)
 reading yes
 # drained: notes when each service has dealt with as much as was waiting for it.

@@ -35,12 +35,13 @@ enum {
 
 /* ---- handles ---- */
 
-static_assert(sizeof(uintptr_t) == 8, "a handle has 10 bits of slot and 54 of serial number");
-static_assert(FIBER_LIMIT <= 1 << 10, "a handle has 10 bits of slot");
+#define SLOT_BITS 14
+static_assert(sizeof(uintptr_t) == 8, "a handle has 14 bits of slot and 50 of serial number");
+static_assert(FIBER_LIMIT_MAX == 1 << SLOT_BITS, "a handle has 14 bits of slot");
 
 static struct fiber *task_handle(const struct task *t)
 {
-    return (struct fiber *)(uintptr_t)(t->serial << 10 | t->slot);
+    return (struct fiber *)(uintptr_t)(t->serial << SLOT_BITS | t->slot);
 }
 
 static struct scheduler *here(void)
@@ -56,11 +57,11 @@ static struct task *task_of(const struct fiber *f)
 {
     const struct scheduler *s = here();
     uintptr_t bits = (uintptr_t)f;
-    unsigned slot = bits & (FIBER_LIMIT - 1);
+    unsigned slot = bits & (FIBER_LIMIT_MAX - 1);
 
     assert(f && slot < s->slot_count);
     struct task *t = s->slots[slot];
-    return t->serial == bits >> 10 && t->state != TASK_FREE ? t : NULL;
+    return t->serial == bits >> SLOT_BITS && t->state != TASK_FREE ? t : NULL;
 }
 
 static struct task *task_running(void)
@@ -173,7 +174,7 @@ static struct task *task_take(struct scheduler *s)
         s->free_tasks = t->next;
         return t;
     }
-    if (s->slot_count == FIBER_LIMIT)
+    if (s->slot_count == s->slot_limit)
         return NULL;
     t = MEM_NEW(struct task);
     t->slot = s->slot_count;
@@ -436,6 +437,14 @@ void scheduler_init(struct scheduler *s)
 {
     s->now_us = clock_mono_us();
     s->slow_turn_us = 50 * USEC_PER_MS;
+    scheduler_limit(s, FIBER_LIMIT);
+}
+
+void scheduler_limit(struct scheduler *s, unsigned limit)
+{
+    assert(limit >= s->slot_count && limit <= FIBER_LIMIT_MAX);
+    s->slots = mem_resize(s->slots, limit * sizeof(struct task *));
+    s->slot_limit = limit;
 }
 
 void scheduler_deinit(struct scheduler *s)
@@ -446,6 +455,7 @@ void scheduler_deinit(struct scheduler *s)
         arena_free(s->slots[i]->arena);
         mem_free(s->slots[i]);
     }
+    mem_free(s->slots);
     timers_deinit(&s->timers);
 }
 

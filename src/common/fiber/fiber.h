@@ -21,7 +21,8 @@ struct fiber;
 
 typedef void (*fiber_fn)(void *arg);
 
-#define FIBER_LIMIT 1024 /* live fibers in a process; then -EBUSY */
+#define FIBER_LIMIT     1024  /* live fibers on a loop; then -EBUSY */
+#define FIBER_LIMIT_MAX 16384 /* what loop_set_fiber_limit() can make of it */
 
 /* Starts `fn(arg)` as a new fiber; it first runs in a later turn. `name` is copied (31 bytes).
  * 0, or -EBUSY at the limit, -ENOMEM when no stack can be mapped. The fiber ends when fn returns.

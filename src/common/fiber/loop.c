@@ -220,6 +220,11 @@ void loop_set_slow_turn_us(struct loop *l, int64_t us)
     l->scheduler.slow_turn_us = us;
 }
 
+void loop_set_fiber_limit(struct loop *l, unsigned limit)
+{
+    scheduler_limit(&l->scheduler, limit);
+}
+
 /* ---- rounds ---- */
 
 static void loop_set_alarm(struct loop *l)

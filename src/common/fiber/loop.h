@@ -27,3 +27,5 @@ void loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 int64_t loop_last_tick_us(const struct loop *l);
 /* A turn of one fiber longer than this is logged with the fiber's name (default 50 ms). */
 void loop_set_slow_turn_us(struct loop *l, int64_t us);
+/* How many fibers may live on it, FIBER_LIMIT unless told; not fewer than there have been. */
+void loop_set_fiber_limit(struct loop *l, unsigned limit);

@@ -44,8 +44,8 @@ struct task {
 };
 
 struct scheduler {
-    struct task *slots[FIBER_LIMIT];
-    unsigned slot_count;
+    struct task **slots;
+    unsigned slot_count, slot_limit;
     struct task *free_tasks;
     unsigned free_stacks; /* how many of the free tasks have one */
     struct task *run_head, *run_tail;
@@ -64,6 +64,7 @@ struct scheduler {
 
 void scheduler_init(struct scheduler *s);
 void scheduler_deinit(struct scheduler *s);
+void scheduler_limit(struct scheduler *s, unsigned limit);
 /* Runs the runnable fibers, those woken meanwhile too, for a bounded number of turns. */
 void scheduler_run(struct scheduler *s);
 /* Wakes those whose deadline has passed. */

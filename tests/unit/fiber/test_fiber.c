@@ -419,6 +419,27 @@ Test(fiber, spawn__beyond_1024__is_refused_until_one_ends)
     loop_free(l);
 }
 
+Test(fiber, spawn__with_a_higher_limit__goes_on_to_it_and_handles_stay_apart)
+{
+    enum { MORE = 3 * FIBER_LIMIT };
+    struct loop *l = loop_new();
+    struct fiber *first, *last;
+
+    loop_set_fiber_limit(l, MORE);
+    gate = LATCH_INIT;
+    cr_assert_eq(fiber_spawn(l, "first", waiting_at_the_gate, NULL, &first), 0);
+    for (int i = 1; i < MORE; i++)
+        cr_assert_eq(fiber_spawn(l, "f", waiting_at_the_gate, NULL, &last), 0);
+    cr_assert_eq(fiber_spawn(l, "one more", waiting_at_the_gate, NULL, NULL), -EBUSY);
+    cr_assert_str_eq(fiber_name(first), "first");
+    cr_assert_str_eq(fiber_name(last), "f");
+    cr_assert_neq(fiber_id(first), fiber_id(last));
+    latch_set(&gate, 0);
+    loop_run(l, true);
+    cr_assert_eq(fiber_live(l), 0);
+    loop_free(l);
+}
+
 Test(fiber, spawn__full_house_three_times_over__works_every_time)
 {
     struct loop *l = loop_new();

@@ -1,0 +1,277 @@
+/* Everything a run needs, made through the public API before the clock starts: a seller with items
+ * and plenty of stock, shoppers with a card each. Several fibers share the work; a shop that says
+ * it has too much to do is asked again later. The first call that fails for good ends it all, with
+ * the answer. */
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "common/base/mem.h"
+#include "common/base/uuid.h"
+#include "load/load.h"
+
+#define HANDS        12
+#define BUSY_US      (10 * USEC_PER_SEC) /* so long a shop may have no time, */
+#define LIMITED_US   (90 * USEC_PER_SEC) /* and so long it may limit us */
+#define PLENTY       1000000
+#define TOKEN_AGE_US (7 * 60 * USEC_PER_SEC) /* they live ten minutes */
+
+struct preparation {
+    struct shop *shop;
+    const struct options *o;
+    const char *seller_token;
+    char name[UUID_TEXT_SIZE];  /* what this run's accounts have in common */
+    char **emails, **passwords; /* of the accounts given, or NULL */
+    bool (*make)(struct preparation *p, size_t n) PARKS;
+    size_t next, count, hands, done;
+    bool failed;
+};
+
+/* ---- calls ---- */
+
+static PARKS bool ask(struct preparation *p, enum shop_peer peer, const struct wire_request *q,
+    const char *expected, struct wire_answer *a)
+{
+    int64_t begun_us = clock_mono_us();
+    while (!p->failed && !run_asked_to_end) {
+        wire_call(p->shop->wires[peer], q, a);
+        if (answer_is(a, expected))
+            return true;
+        bool busy = a->result == WIRE_ANSWERED && (a->status == 429 || a->status == 503);
+        bool again = a->result == WIRE_RESET || a->result == WIRE_TIMEOUT;
+        int64_t patience_us = busy && a->status == 429 ? LIMITED_US : BUSY_US;
+        if ((!busy && !again) || clock_mono_us() - begun_us > patience_us)
+            break;
+        p->shop->trouble++;
+        int64_t pause_us =
+            a->retry_after_s > 0 ? a->retry_after_s * USEC_PER_SEC : USEC_PER_SEC / 4;
+        if (fiber_sleep(pause_us < 10 * USEC_PER_SEC ? pause_us : 10 * USEC_PER_SEC) != 0)
+            break;
+    }
+    if (!p->failed && !run_asked_to_end)
+        fprintf(stderr, "souk-load: %s %s: %s %d %.*s\n", http_method_name(q->method), q->path,
+            wire_result_name(a->result), a->status, SPAN_ARG(a->body));
+    p->failed = true;
+    return false;
+}
+
+static PARKS bool post(struct preparation *p, enum shop_peer peer, const char *path,
+    const char *token, const char *body, struct wire_answer *a)
+{
+    return ask(p, peer,
+        &(struct wire_request){
+            .method = HTTP_POST, .path = path, .token = token, .body = body, .key = NULL},
+        "200 201", a);
+}
+
+/* ---- accounts ---- */
+
+static void shopper_take(struct shopper *s, const struct wire_answer *a)
+{
+    mem_free(s->previous_token);
+    s->previous_token = s->token;
+    s->token = mem_strdup(answer_text(a, "accessToken"));
+    snprintf(s->refresh_token, sizeof(s->refresh_token), "%s", answer_text(a, "refreshToken"));
+    s->token_at_us = clock_mono_us();
+}
+
+static PARKS bool sign_up(
+    struct preparation *p, const char *kind, size_t n, const char *role, struct wire_answer *a)
+{
+    return post(p, SHOP_AUTH, "/api/v1/auth/register", NULL,
+        arena_printf(fiber_arena(),
+            "{\"email\":\"%s-%zu-%s@load.example\",\"password\":\"correct horse %s\","
+            "\"name\":\"%s %zu\",\"role\":\"%s\"}",
+            kind, n, p->name, p->name, kind, n, role),
+        a);
+}
+
+static PARKS bool card_make(
+    struct preparation *p, const struct shopper *s, const char *token, char card[static 40])
+{
+    struct wire_answer a;
+    if (!post(p, SHOP_PAYMENT, "/api/v1/payment-methods", s->token,
+            arena_printf(fiber_arena(), "{\"token\":\"%s\"}", token), &a))
+        return false;
+    snprintf(card, 40, "%s", answer_text(&a, "paymentMethodId"));
+    return true;
+}
+
+static bool needs_declined_card(const struct options *o)
+{
+    for (size_t i = 0; i < o->mix_count; i++)
+        if (o->mix[i].scenario->needs_declined_card)
+            return true;
+    return false;
+}
+
+static PARKS bool shopper_make(struct preparation *p, size_t n)
+{
+    struct shopper *s = &p->shop->shoppers[n];
+    struct wire_answer a;
+    bool in = p->emails ? post(p, SHOP_AUTH, "/api/v1/auth/login", NULL,
+                              arena_printf(fiber_arena(), "{\"email\":\"%s\",\"password\":\"%s\"}",
+                                  p->emails[n], p->passwords[n]),
+                              &a)
+                        : sign_up(p, "shopper", n, "user", &a);
+    if (!in)
+        return false;
+    shopper_take(s, &a);
+    s->next_item = (unsigned)n * 7;
+    return card_make(p, s, "tok_visa", s->card) &&
+           (!needs_declined_card(p->o) || card_make(p, s, "tok_declined", s->declined_card));
+}
+
+/* ---- items ---- */
+
+static PARKS bool item_list(struct preparation *p, const char *sku, size_t n, int64_t stock)
+{
+    struct wire_answer a;
+    return post(p, SHOP_SELLER, "/api/v1/products", p->seller_token,
+               arena_printf(fiber_arena(),
+                   "{\"sku\":\"%s\",\"name\":\"Load item %zu\",\"category\":\"load\","
+                   "\"price\":{\"amount\":%zu,\"currency\":\"USD\"}}",
+                   sku, n, 500 + 37 * n),
+               &a) &&
+           post(p, SHOP_SELLER,
+               arena_printf(fiber_arena(), "/api/v1/inventory/%s/adjustments", sku),
+               p->seller_token,
+               arena_printf(
+                   fiber_arena(), "{\"delta\":%lld,\"reason\":\"received\"}", (long long)stock),
+               &a);
+}
+
+static PARKS bool item_make(struct preparation *p, size_t n)
+{
+    snprintf(p->shop->skus[n], SKU_SIZE, "L%.12s-%03zu", p->name + 24, n);
+    return item_list(p, p->shop->skus[n], n, PLENTY);
+}
+
+static PARKS bool seller_make(struct preparation *p)
+{
+    struct wire_answer a;
+    if (!sign_up(p, "seller", 0, "seller", &a))
+        return false;
+    p->seller_token = answer_text(&a, "accessToken");
+    if (!post(p, SHOP_SELLER, "/api/v1/sellers", p->seller_token, "{\"name\":\"Load\"}", &a))
+        return false;
+    if (!p->o->scenario->drive)
+        return true;
+    snprintf(p->shop->sale_sku, SKU_SIZE, "L%.12s-sale", p->name + 24);
+    return item_list(p, p->shop->sale_sku, 0, p->o->units);
+}
+
+/* ---- many hands ---- */
+
+static void hand(void *arg)
+{
+    struct preparation *p = arg;
+    while (p->next < p->count && !p->failed && !run_asked_to_end) {
+        p->failed = !p->make(p, p->next++) || p->failed;
+        p->done++;
+        arena_reset(fiber_arena());
+    }
+    p->hands--;
+}
+
+static PARKS bool make_all(struct preparation *p, const char *what, size_t count,
+    bool (*make)(struct preparation *p, size_t n))
+{
+    p->make = make;
+    p->next = p->done = 0;
+    p->count = count;
+    for (size_t i = 0; i < HANDS && i < count; i++)
+        p->hands += fiber_spawn(loop_current(), "prepare", hand, p, NULL) == 0;
+    while (p->hands > 0) {
+        (void)fiber_sleep(50 * USEC_PER_MS);
+        if (!p->o->quiet)
+            live_say("preparing %s: %zu of %zu", what, p->done, count);
+    }
+    live_clear();
+    return !p->failed && !run_asked_to_end;
+}
+
+/* ---- accounts that were given ---- */
+
+/* Lines of "email password". NULL on success, else what is wrong. */
+static const char *accounts_read(struct preparation *p, const char *path, size_t count)
+{
+    FILE *f = fopen(path, "r");
+    char line[600], email[300], password[260];
+    size_t n = 0;
+    if (!f)
+        return "it can't be read";
+    p->emails = arena_array(fiber_arena(), count, sizeof(char *));
+    p->passwords = arena_array(fiber_arena(), count, sizeof(char *));
+    while (n < count && fgets(line, sizeof(line), f)) {
+        if (sscanf(line, "%299s %259[^\n]", email, password) != 2 || strpbrk(line, "\"\\"))
+            continue;
+        p->emails[n] = arena_strdup(fiber_arena(), email);
+        p->passwords[n++] = arena_strdup(fiber_arena(), password);
+    }
+    fclose(f);
+    return n < count ? "it has fewer accounts than there are shoppers" : NULL;
+}
+
+/* ---- life ---- */
+
+int shop_open(struct shop *s, const struct options *o, size_t shoppers)
+{
+    struct preparation p = {.shop = s, .o = o};
+    const char *wrong = o->accounts ? accounts_read(&p, o->accounts, shoppers) : NULL;
+    if (wrong) {
+        fprintf(stderr, "souk-load: %s: %s\n", o->accounts, wrong);
+        return LOAD_UNPREPARED;
+    }
+    uuid_make(p.name);
+    s->items = o->scenario->drive ? 1 : (size_t)o->items; /* a sale has its own */
+    s->skus = mem_array(s->items, sizeof(*s->skus));
+    s->shoppers_count = shoppers;
+    s->shoppers = mem_array(shoppers, sizeof(*s->shoppers));
+    /* Whoever resets the arena of a hand resets that hand's own: the seller's token is in ours. */
+    bool good = seller_make(&p) && make_all(&p, "items", s->items, item_make) &&
+                make_all(&p, "shoppers", shoppers, shopper_make);
+    return good ? 0 : LOAD_UNPREPARED;
+}
+
+void shop_close(struct shop *s)
+{
+    for (size_t i = 0; i < s->shoppers_count; i++) {
+        mem_free(s->shoppers[i].token);
+        mem_free(s->shoppers[i].previous_token);
+    }
+    mem_free(s->shoppers);
+    mem_free(s->skus);
+    for (int i = 0; i < SHOP_PEERS; i++)
+        if (i == 0 || s->wires[i] != s->wires[0])
+            wire_free(s->wires[i]);
+    *s = (struct shop){0};
+}
+
+static PARKS void renew(struct shop *shop, struct shopper *s)
+{
+    struct wire_answer a;
+    s->renewing = true;
+    wire_call(shop->wires[SHOP_AUTH],
+        &(struct wire_request){.method = HTTP_POST,
+            .path = "/api/v1/auth/refresh",
+            .body = arena_printf(fiber_arena(), "{\"refreshToken\":\"%s\"}", s->refresh_token)},
+        &a);
+    if (answer_is(&a, "200"))
+        shopper_take(s, &a);
+    s->renewing = false;
+    arena_reset(fiber_arena());
+}
+
+void shop_keep_fresh(void *run)
+{
+    struct run *r = run;
+    while (!r->over) {
+        for (size_t i = 0; i < r->shop.shoppers_count && !r->over; i++) {
+            struct shopper *s = &r->shop.shoppers[i];
+            if (!s->renewing && clock_mono_us() - s->token_at_us > TOKEN_AGE_US)
+                renew(&r->shop, s);
+        }
+        (void)fiber_sleep(200 * USEC_PER_MS);
+    }
+}

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# souk-load on a running suite: each scenario for a moment, its promises kept, every answer right; and what is wrong or
+# too slow makes itself heard.
+. tests/lib.sh
+
+# load EXIT SENTENCE ARGS...: a run; JSON in $WORK/run, words in $WORK/load.text
+load() {
+    local want=$1 sentence=$2 status=0
+    shift 2
+    "$SOUK_BUILD/src/souk-load" --quiet --items 10 --warmup 0 --json "$WORK/run" "$@" >"$WORK/load.text" 2>&1 || status=$?
+    if [ "$status" = "$want" ]; then ok "$sentence"; else not_ok "$sentence" "exit $status, not $want: $(tail -n 12 "$WORK/load.text")"; fi
+}
+judge() { jq -e "$1" "$WORK/run" >/dev/null; }
+run_says() { that "$1" judge "$2"; }
+short=(--users 4 --duration 1500ms --no-watch)
+
+for scenario in checkout buy browse hot-sku double-click refresh-storm decline-then-retry; do
+    load 0 "$scenario passes" "$scenario" "${short[@]}"
+    run_says "with visits, and no answer wrong" ".errors == 0 and .series[\"visit.$scenario\"].good > 0 and (.promises | all(.broken == 0))"
+done
+run_says "a declined card is 402, and the next one buys" '.series.declined.outcomes[0].outcome == "402 payment_declined" and .series.retry.good > 0'
+
+load 0 "a flash sale passes" flash-sale --users 40 --units 7
+run_says "seven units are seven orders" '.series.checkout.outcomes | any(.outcome == "201" and .count == 7) and any(.outcome == "409 out_of_stock" and .count == 33)'
+run_says "which is its promise" '.promises == [{promise: "exactly as many orders as there were units", kept: 1, broken: 0, sample: ""}]'
+
+load 0 "a mix goes by a plan of steps and ramps" mixed --mix browse=3,buy=1 --rate 20@1s,20-40@1s --html "$WORK/page.html" --seed 5
+run_says "exactly as many visits as the plan has are made" '[.series["visit.browse"].good, .series["visit.buy"].good] | add == 50'
+visits=$(jq -c '[.series["visit.browse", "visit.buy"].good]' "$WORK/run")
+run_says "processes are seen" '.cpuSeconds | has("cart") and has("postgres")'
+run_says "and queues" '.queuesMost | has("order-queue")'
+that "the page is complete in itself" test "$(grep -cE '<script|src=|href=|url\(|@import' "$WORK/page.html")" = 0
+that "and has its plots" test "$(grep -c '<figure>' "$WORK/page.html")" = 6
+load 0 "the same seed" mixed --mix browse=3,buy=1 --rate 20@1s,20-40@1s --no-watch --seed 5
+is "makes the same visits" "$(jq -c '[.series["visit.browse", "visit.buy"].good]' "$WORK/run")" "$visits"
+
+load 1 "a limit that is broken is exit 1" browse "${short[@]}" --fail-if 'browse.p50>1us' --fail-if 'errors>0'
+run_says "and is named, with what was measured" '.thresholds[0].failed and (.thresholds[0].measured | endswith(" ms")) and (.thresholds[1].failed | not)'
+is "the last line is for scripts" "$(tail -n 1 "$WORK/load.text" | sed -E 's/[0-9.]+/N/g')" \
+    'souk-load browse: N visits in N s, N/s, pN N ms, pN N ms, N errors: FAILED'
+load 2 "a limit that is none is exit 2" browse --fail-if 'browse.p50'
+load 2 "so is a plan that is none" browse --rate 5@
+load 3 "nobody at home is exit 3" browse --target http://127.0.0.1:1
+
+# Without payment every checkout is refused, and that is not hidden.
+at_end 'on payment'
+off payment
+load 3 "a shop without payment can't be prepared for" buy "${short[@]}"
+on payment
+load 0 "a run goes on with its shoppers" buy --users 4 --duration 1s --no-watch
+(
+    wait_until 30 test -s "$WORK/answers"
+    off payment
+) &
+load 1 "wrong answers are exit 1" buy --users 4 --duration 4s --no-watch --log "$WORK/answers"
+wait $!
+run_says "counted by code" '.series.checkout.outcomes | any(.kind == "shed" and (.outcome | startswith("503 ")))'
+on payment
+
+# Ctrl-C: what ran is told.
+: >"$WORK/answers"
+"$SOUK_BUILD/src/souk-load" browse --rate 20 --duration 60s --warmup 0 --items 5 --no-watch --log "$WORK/answers" >"$WORK/load.text" 2>&1 &
+LOAD=$!
+wait_until 30 test -s "$WORK/answers" || die "no load: $(cat "$WORK/load.text")"
+kill -INT "$LOAD" || true
+status=0
+wait "$LOAD" || status=$?
+LOAD=''
+that "an interrupted run tells what it saw" grep -q 'visits in .*, interrupted: passed$' "$WORK/load.text"
+is "and passes" "$status" 0
+audit
