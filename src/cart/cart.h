@@ -139,6 +139,8 @@ struct cart_owner {
 };
 int store_cart_open(struct pg_tx *tx, struct cart_owner owner, struct cart **ret_cart)
     PARKS; /* makes it, locks it */
+/* As it is now, in a transaction that has locked it. */
+int store_cart_read(struct pg_tx *tx, struct cart_owner owner, struct cart **ret_cart) PARKS;
 int store_cart_find(struct cart_owner owner, struct cart **ret_cart)
     PARKS; /* NULL when there is none */
 int store_cart_make(struct cart_owner owner, struct cart **ret_cart) PARKS;
@@ -169,8 +171,8 @@ int store_checkout_again(struct pg_tx *tx, const struct checkout *c, bool *ret_a
 int store_checkout_set(struct pg_tx *tx, const struct checkout *c, const char *state,
     int64_t lease_us, bool *ret_ours) PARKS;
 int store_checkout_overdue(struct list *ret_checkouts) PARKS; /* leases them to the caller */
-int store_step_add(
-    struct pg_tx *tx, const struct checkout *c, const struct checkout_step *s); /* queued */
+/* Queued; of struct checkout_step. */
+int store_steps_add(struct pg_tx *tx, const struct checkout *c, struct list steps);
 int store_steps(const char *checkout_id, struct list *ret_steps) PARKS;
 
 /* ---- prices.c ---- */

@@ -120,7 +120,7 @@ static int put_line(struct request *req, struct cart_owner owner, const char *ne
     TRY(check_line(req, cart, price, wanted));
     TRY(store_item_put(tx, cart->id, price, wanted));
     TRY(store_cart_touch(tx, cart->id));
-    TRY(store_cart_open(tx, owner, &cart));
+    TRY(store_cart_read(tx, owner, &cart));
     TRY(reply_cart(req, tx, cart, new_token));
     return pg_commit(tx);
 }
@@ -145,7 +145,7 @@ static int remove_line(struct request *req, struct cart_owner owner, const char 
     TRY(request_if_match(req, cart->version, false));
     TRY(store_item_delete(tx, cart->id, sku));
     TRY(store_cart_touch(tx, cart->id));
-    TRY(store_cart_open(tx, owner, &cart));
+    TRY(store_cart_read(tx, owner, &cart));
     TRY(reply_cart(req, tx, cart, NULL));
     return pg_commit(tx);
 }
@@ -229,12 +229,12 @@ int post_merge(struct request *req)
         return refuse_field(req, "/cartToken", "belongs to no cart");
     TRY(merge_lines(req, tx, into, from, body->policy));
     if (body->dry_run) { /* shown, then rolled back */
-        TRY(store_cart_lock(tx, mine, &into));
+        TRY(store_cart_read(tx, mine, &into));
         return reply_cart(req, NULL, into, NULL);
     }
     TRY(store_cart_touch(tx, into->id));
     TRY(store_cart_delete(tx, from->id));
-    TRY(store_cart_lock(tx, mine, &into));
+    TRY(store_cart_read(tx, mine, &into));
     TRY(reply_cart(req, tx, into, NULL));
     return pg_commit(tx);
 }

@@ -497,8 +497,8 @@ static int write_end(
     TRY(pg_begin(app()->pg, &tx));
     if (take_out || reprice)
         TRY(store_cart_touch(tx, s->c->cart_id));
-    for (size_t i = 0; i < s->steps_count; i++)
-        TRY(store_step_add(tx, s->c, &s->steps[i]));
+    if (s->steps_count > 0)
+        TRY(store_steps_add(tx, s->c, (struct list){s->steps_count, s->steps}));
     if (take_out)
         TRY(store_items_take_out(tx, s->c));
     if (reprice)

@@ -8,7 +8,12 @@
     "i.sku) "                                                                                      \
     "FROM cart_items i WHERE i.cart_id = c.id), c.version, c.updated_at "
 
-#define OWNED "(c.user_id = $1::uuid OR c.token_hash = $2::text) AND NOT c.closed"
+/* Two statements for one question: with an OR of both the planner does best with a plan made anew
+ * each time, and that costs more than the reading. */
+#define OF_USER  "c.user_id = $1 AND NOT c.closed"
+#define OF_GUEST "c.token_hash = $1 AND NOT c.closed"
+#define LOCK_SQL "SELECT FROM carts c WHERE "
+#define FIND_SQL "SELECT " CART_COLUMNS "FROM carts c WHERE "
 
 #define CHECKOUT_COLUMNS                                                                           \
     "k.id, k.user_id, k.cart_id, k.fingerprint, k.attempt, k.order_id, k.state, k.items, "         \
@@ -19,7 +24,9 @@
 enum {
     SQL_CART_ENSURE,
     SQL_CART_LOCK,
+    SQL_CART_LOCK_GUEST,
     SQL_CART_FIND,
+    SQL_CART_FIND_GUEST,
     SQL_CART_TOUCH,
     SQL_CART_DELETE,
     SQL_CART_CLOSE,
@@ -37,7 +44,7 @@ enum {
     SQL_CHECKOUT_AGAIN,
     SQL_CHECKOUT_SET,
     SQL_CHECKOUT_OVERDUE,
-    SQL_STEP_ADD,
+    SQL_STEPS_ADD,
     SQL_STEPS,
 };
 
@@ -45,9 +52,10 @@ const struct pg_statement cart_statements[] = {
     [SQL_CART_ENSURE] = {"cart_ensure",
         "INSERT INTO carts (id, user_id, token_hash) VALUES ($3, $1, $2) ON CONFLICT DO NOTHING"},
     /* Apart from the reading: what waits for a lock sees the lines as they were before the wait. */
-    [SQL_CART_LOCK] = {"cart_lock", "SELECT FROM carts c WHERE " OWNED " FOR UPDATE"},
-    [SQL_CART_FIND] = {"cart_find", "SELECT " CART_COLUMNS "FROM carts c WHERE " OWNED,
-        &cart_row_table},
+    [SQL_CART_LOCK] = {"cart_lock", LOCK_SQL OF_USER " FOR UPDATE"},
+    [SQL_CART_LOCK_GUEST] = {"cart_lock_guest", LOCK_SQL OF_GUEST " FOR UPDATE"},
+    [SQL_CART_FIND] = {"cart_find", FIND_SQL OF_USER, &cart_row_table},
+    [SQL_CART_FIND_GUEST] = {"cart_find_guest", FIND_SQL OF_GUEST, &cart_row_table},
     [SQL_CART_TOUCH] = {"cart_touch",
         "UPDATE carts SET version = version + 1, updated_at = now() WHERE id = $1"},
     [SQL_CART_DELETE] = {"cart_delete", "DELETE FROM carts WHERE id = $1"},
@@ -110,9 +118,12 @@ const struct pg_statement cart_statements[] = {
         "AND lease_until < now() ORDER BY lease_until LIMIT 20 FOR UPDATE SKIP LOCKED) "
         "RETURNING " CHECKOUT_COLUMNS,
         &checkout_table},
-    [SQL_STEP_ADD] = {"checkout_step_add", "INSERT INTO checkout_steps (checkout_id, attempt, "
-                                           "step, outcome, downstream_id, duration_us, at) "
-                                           "VALUES ($1, $2, $3, $4, $5, $6, $7)"},
+    [SQL_STEPS_ADD] = {"checkout_steps_add",
+        "INSERT INTO checkout_steps (checkout_id, attempt, step, outcome, downstream_id, "
+        "duration_us, at) SELECT $1, $2, s.step, s.outcome, s.\"downstreamId\", s.\"durationUs\", "
+        "s.at FROM ROWS FROM (json_to_recordset($3::json) AS (step text, outcome text, "
+        "\"downstreamId\" text, \"durationUs\" bigint, at timestamptz)) WITH ORDINALITY AS s "
+        "(step, outcome, \"downstreamId\", \"durationUs\", at, line) ORDER BY s.line"},
     [SQL_STEPS] = {"checkout_steps",
         "SELECT step, outcome, downstream_id, attempt, duration_us, at FROM checkout_steps "
         "WHERE checkout_id = $1 ORDER BY id",
@@ -148,17 +159,43 @@ static int store_cart_ensure(struct pg_tx *tx, struct cart_owner owner)
         tx, &cart_statements[SQL_CART_ENSURE], PG_ARGS(OWNER_ARGS(owner), PG_TEXT(fresh_id())));
 }
 
-int store_cart_lock(struct pg_tx *tx, struct cart_owner owner, struct cart **ret_cart)
+static const struct pg_statement *find_statement(struct cart_owner owner)
+{
+    return &cart_statements[owner.user_id ? SQL_CART_FIND : SQL_CART_FIND_GUEST];
+}
+
+static const char *owner_key(struct cart_owner owner)
+{
+    return owner.user_id ? owner.user_id : owner.token_hash;
+}
+
+static struct cart *first_cart(const struct pg_result *result)
+{
+    return result->rows.len ? PG_ROW(*result, struct cart, 0) : NULL;
+}
+
+int store_cart_read(struct pg_tx *tx, struct cart_owner owner, struct cart **ret_cart)
 {
     struct pg_result result;
-    TRY(pg_queue(tx, &cart_statements[SQL_CART_LOCK], PG_ARGS(OWNER_ARGS(owner))));
-    TRY(pg_run(tx, &cart_statements[SQL_CART_FIND], PG_ARGS(OWNER_ARGS(owner)), &result));
-    *ret_cart = result.rows.len ? PG_ROW(result, struct cart, 0) : NULL;
+    TRY(pg_run(tx, find_statement(owner), PG_ARGS(PG_TEXT(owner_key(owner))), &result));
+    *ret_cart = first_cart(&result);
     return 0;
+}
+
+/* The reading is a statement of its own: what waits for a lock sees the lines as they were before
+ * the wait. */
+int store_cart_lock(struct pg_tx *tx, struct cart_owner owner, struct cart **ret_cart)
+{
+    TRY(pg_queue(tx, &cart_statements[owner.user_id ? SQL_CART_LOCK : SQL_CART_LOCK_GUEST],
+        PG_ARGS(PG_TEXT(owner_key(owner)))));
+    return store_cart_read(tx, owner, ret_cart);
 }
 
 int store_cart_open(struct pg_tx *tx, struct cart_owner owner, struct cart **ret_cart)
 {
+    TRY(store_cart_lock(tx, owner, ret_cart));
+    if (*ret_cart) /* as nearly always */
+        return 0;
     TRY(store_cart_ensure(tx, owner));
     TRY(store_cart_lock(tx, owner, ret_cart));
     if (*ret_cart)
@@ -171,8 +208,8 @@ int store_cart_open(struct pg_tx *tx, struct cart_owner owner, struct cart **ret
 int store_cart_find(struct cart_owner owner, struct cart **ret_cart)
 {
     struct pg_result result;
-    TRY(pg_query(app()->pg, &cart_statements[SQL_CART_FIND], PG_ARGS(OWNER_ARGS(owner)), &result));
-    *ret_cart = result.rows.len ? PG_ROW(result, struct cart, 0) : NULL;
+    TRY(pg_query(app()->pg, find_statement(owner), PG_ARGS(PG_TEXT(owner_key(owner))), &result));
+    *ret_cart = first_cart(&result);
     return 0;
 }
 
@@ -310,11 +347,11 @@ int store_checkout_overdue(struct list *ret_checkouts)
     return 0;
 }
 
-int store_step_add(struct pg_tx *tx, const struct checkout *c, const struct checkout_step *s)
+int store_steps_add(struct pg_tx *tx, const struct checkout *c, struct list steps)
 {
-    return pg_queue(tx, &cart_statements[SQL_STEP_ADD],
-        PG_ARGS(PG_TEXT(c->id), PG_I64(c->attempt), PG_TEXT(s->step), PG_TEXT(s->outcome),
-            PG_TEXT(s->downstream_id), PG_I64(s->duration_us), PG_TIME(s->at)));
+    return pg_queue(tx, &cart_statements[SQL_STEPS_ADD],
+        PG_ARGS(PG_TEXT(c->id), PG_I64(c->attempt),
+            PG_TEXT(json_list_text(fiber_arena(), &checkout_step_table, steps))));
 }
 
 int store_steps(const char *checkout_id, struct list *ret_steps)

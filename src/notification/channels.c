@@ -90,7 +90,7 @@ static int send_to_log(const struct delivery *d, const char **ret_why)
     return r < 0 ? ERR(r) : r;
 }
 
-int channel_send(const struct delivery *d, const char **ret_why)
+int message_send(const struct delivery *d, const char **ret_why)
 {
     if (!d->recipient[0]) {
         *ret_why = "no address is known";

@@ -168,7 +168,7 @@ int store_delivery_again(struct pg_tx *tx, const char *id, struct delivery **ret
 
 /* Takes up to `limit` due deliveries for `lease_us`; nobody else gets them until then. */
 int store_claim(int64_t limit, int64_t lease_us, struct list *ret_deliveries) PARKS;
-int store_sent(const struct delivery *d) PARKS;
+int store_sent(const char *ids) PARKS; /* "{a,b}" */
 /* `pause_us` < 0: failed for good. Nothing when the lease has passed on to somebody else. */
 int store_not_sent(const struct delivery *d, int64_t pause_us, const char *why) PARKS;
 
@@ -176,7 +176,7 @@ int store_not_sent(const struct delivery *d, int64_t pause_us, const char *why) 
 
 enum { CHANNEL_REFUSED = 1 };
 /* Hands one message over: 0; CHANNEL_REFUSED: never will; negative: not this time, or unknown. */
-int channel_send(const struct delivery *d, const char **ret_why) PARKS;
+int message_send(const struct delivery *d, const char **ret_why) PARKS;
 
 /* ---- sender.c ---- */
 

@@ -1,10 +1,11 @@
 /* The way out. A tick claims what is due, a handful at a time, and sends it by a few fibers at
- * once; each writes down at once how its message went. Claims skip what another process has
+ * once; how each message went is written down at once. Claims skip what another process has
  * claimed. A claim is a lease: when the process dies between the mail server's yes and our note of
  * it, the message goes out again after the lease, under the same Message-ID. The lease is longer
  * than the handful can take: LIMIT / FIBERS rounds of the channel's time limit. */
 
 #include "common/app/metrics.h"
+#include "common/fiber/sync.h"
 #include "notification/notification.h"
 
 #define POLL_US     (400 * USEC_PER_MS)
@@ -25,12 +26,56 @@ struct handful {
     size_t next;
 };
 
+/* A message that went out, until that is written down. While one write is under way, whatever else
+ * goes out gathers for the next: a commit for each would cost more than the writing. Notes lie on
+ * the stacks of fibers that wait for them. */
+struct note {
+    struct note *next;
+    const char *id;
+    struct latch written;
+};
+static struct note *notes;
+static bool writing;
+
+static void notes_write(struct note *list)
+{
+    struct buf ids = {0};
+    for (const struct note *n = list; n; n = n->next)
+        pg_array_put(&ids, n->id);
+    int r = store_sent(pg_array_text(&ids));
+    while (list) {
+        struct note *next = list->next; /* the note is gone with its latch */
+        latch_set(&list->written, r);
+        list = next;
+    }
+}
+
+static int note_down(const char *id)
+{
+    struct note mine = {.next = notes, .id = id};
+    int r = 0;
+    notes = &mine;
+    struct fiber_shield shield = fiber_shield_begin(USEC_NEVER);
+    if (!writing) {
+        writing = true;
+        while (notes) {
+            struct note *list = notes;
+            notes = NULL;
+            notes_write(list);
+        }
+        writing = false;
+    }
+    (void)latch_wait(&mine.written, "the note of a message", USEC_NEVER, &r);
+    fiber_shield_end(shield);
+    return r < 0 ? ERR(r) : r;
+}
+
 static int note_sent(const struct delivery *d)
 {
     FAULT("mail_after_send");
     metric_add(&deliveries_total, 1, d->channel, "sent");
     metric_observe_us(&delivery_seconds, clock_wall_us() - d->created_at, d->channel);
-    return store_sent(d);
+    return note_down(d->id);
 }
 
 static int note_not_sent(const struct delivery *d, enum delivery_fate fate, const char *why)
@@ -49,7 +94,7 @@ static int deliver(const struct delivery *d)
     const char *why = "every attempt was cut short";
     int r = ERR_UNKNOWN;
     if (d->attempts <= DELIVERY_ATTEMPTS)
-        r = channel_send(d, &why);
+        r = message_send(d, &why);
     if (r < 0 && d->attempts <= DELIVERY_ATTEMPTS)
         why = arena_printf(fiber_arena(), "%s: %s", error_name(r), error_text());
     error_clear();

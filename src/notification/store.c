@@ -125,8 +125,9 @@ const struct pg_statement notification_statements[] = {
         "RETURNING id, template, channel, recipient, subject, body_text, body_html, sealed, "
         "user_id, message_id, correlation_id, attempts, created_at",
         &claim_table},
-    [SQL_SENT] = {"delivery_sent", "UPDATE deliveries SET status = 'sent', sent_at = now(), "
-                                   "last_error = NULL WHERE id = $1 AND status <> 'sent'"},
+    [SQL_SENT] = {"deliveries_sent",
+        "UPDATE deliveries SET status = 'sent', sent_at = now(), "
+        "last_error = NULL WHERE id = ANY ($1::uuid[]) AND status <> 'sent'"},
     [SQL_NOT_SENT] = {"delivery_not_sent",
         "UPDATE deliveries SET last_error = $4, "
         "status = CASE WHEN $3::bigint < 0 THEN 'failed' ELSE 'pending' END, "
@@ -248,9 +249,15 @@ int store_claim(int64_t limit, int64_t lease_us, struct list *ret_deliveries)
     return 0;
 }
 
-int store_sent(const struct delivery *d)
+static int write_sent(struct pg_tx *tx, void *ids)
 {
-    return pg_query(app()->pg, &notification_statements[SQL_SENT], PG_ARGS(PG_TEXT(d->id)), NULL);
+    TRY(pg_reuse_plans(tx));
+    return pg_queue(tx, &notification_statements[SQL_SENT], PG_ARGS(PG_TEXT(ids)));
+}
+
+int store_sent(const char *ids)
+{
+    return pg_transaction(app()->pg, write_sent, (void *)(uintptr_t)ids);
 }
 
 int store_not_sent(const struct delivery *d, int64_t pause_us, const char *why)

@@ -187,7 +187,8 @@ static int wish_capture(const char *order_id, struct job *j)
         return 0;
     j->payment = p;
     if (p->ordered < 0 && !p->cancelled) {
-        TRY(store_ordered(tx, order_id, &p->amount));
+        struct ordered wish = {order_id, p->amount.amount, p->amount.currency};
+        TRY(store_ordered(tx, (struct list){1, &wish}));
         p->ordered = p->amount.amount;
     }
     j->task = p->busy || p->cancelled ? TASK_NONE : payment_task_of(p);

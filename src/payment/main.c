@@ -14,6 +14,7 @@ int main(int argc, char **argv)
         .doc = "Payment methods, authorizations, captures, refunds and their ledger.",
         SERVICE_TABLE(routes, payment_routes),
         .queue = "payment-settlement-queue",
+        .before_batch = payment_before_batch,
         SERVICE_TABLE(consumers, payment_consumers),
         SERVICE_TABLE(publishes, payment_publishes),
         SERVICE_TABLE(statements, payment_statements),

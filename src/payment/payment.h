@@ -154,7 +154,12 @@ int store_lock_by_order(struct pg_tx *tx, const char *order_id, struct payment *
 int store_refunds(const char *payment_id, struct list *ret_refunds) PARKS;
 
 /* Wishes of the order; they change nothing when the payment is over (queued). */
-int store_ordered(struct pg_tx *tx, const char *order_id, const struct money *total);
+struct ordered {
+    const char *order_id;
+    int64_t amount;
+    const char *currency;
+};
+int store_ordered(struct pg_tx *tx, struct list orders); /* of struct ordered, each once */
 int store_cancelled(struct pg_tx *tx, const char *order_id, const char *reason);
 /* An order that will never be authorized (queued); PG_UNIQUE at the next wait when a payment came
  * first. */
@@ -171,7 +176,11 @@ int store_claim_refunds(int64_t limit, int64_t lease_s, struct list *ret_refunds
 int store_authorized(struct pg_tx *tx, const char *id, const char *reference);
 int store_undecided(struct pg_tx *tx, const char *id);
 int store_failed(struct pg_tx *tx, const char *id, const char *reason);
-int store_captured(struct pg_tx *tx, const char *id, int64_t amount); /* and its ledger entries */
+struct capture {
+    const char *payment_id;
+    int64_t amount;
+};
+int store_captured(struct pg_tx *tx, struct list captures); /* each once; and the ledger entries */
 int store_voided(struct pg_tx *tx, const char *id);
 int store_retry(struct pg_tx *tx, const char *id, int64_t delay_s);
 /* Nothing to do for now, unless a wish was written since `p` was read. */
@@ -219,6 +228,7 @@ int job_record(struct job *j) PARKS;
 
 /* ---- events.c ---- */
 
+int payment_before_batch(struct pg_tx *tx, const struct event *const *events, size_t count);
 extern const struct consumer_row payment_consumers[];
 extern const size_t payment_consumers_count;
 extern const struct event_kind *const payment_publishes[];

@@ -108,9 +108,11 @@ const struct pg_statement payment_statements[] = {
 
     /* A lease that still runs is left to its owner: greatest() passes over NULL. */
     [SQL_ORDERED] = {"payment_ordered",
-        "UPDATE payments SET ordered = $2, next_at = greatest(next_at, now()), updated_at = now() "
-        "WHERE order_id = $1 AND currency = $3 AND ordered IS NULL AND NOT cancelled "
-        "AND status IN ('pending', 'unknown', 'authorized')"},
+        "UPDATE payments p SET ordered = o.amount, next_at = greatest(p.next_at, now()), "
+        "updated_at = now() FROM unnest($1::uuid[], $2::bigint[], $3::text[]) "
+        "AS o (order_id, amount, currency) WHERE p.order_id = o.order_id "
+        "AND p.currency = o.currency AND p.ordered IS NULL AND NOT p.cancelled "
+        "AND p.status IN ('pending', 'unknown', 'authorized')"},
     [SQL_CANCELLED] = {"payment_cancelled",
         "UPDATE payments SET cancelled = true, reason = coalesce(reason, $2), "
         "correlation_id = $3, next_at = greatest(next_at, now()), updated_at = now() "
@@ -146,9 +148,11 @@ const struct pg_statement payment_statements[] = {
             "failed") "reason = $2, next_at = NULL, updated_at = now() WHERE id = $1"},
     [SQL_CAPTURED] = {"payment_captured",
         "WITH done AS (UPDATE payments SET " STATUS_FROM("'authorized'",
-            "captured") "captured = $2, attempts = 0, "
+            "captured") "captured = taken.amount, attempts = 0, "
                         "next_at = CASE WHEN cancelled THEN now() END, updated_at = now() "
-                        "WHERE id = $1 RETURNING id, captured, currency) "
+                        "FROM unnest($1::uuid[], $2::bigint[]) AS taken (payment_id, amount) "
+                        "WHERE payments.id = taken.payment_id "
+                        "RETURNING payments.id, payments.captured, payments.currency) "
                         "INSERT INTO ledger_entries (payment_id, operation, account, debit, "
                         "credit, currency) SELECT done.id, 'capture:' || done.id, side.account, "
                         "done.captured * side.debit, done.captured * side.credit, done.currency "
@@ -318,10 +322,18 @@ int store_refunds(const char *payment_id, struct list *ret_refunds)
     return 0;
 }
 
-int store_ordered(struct pg_tx *tx, const char *order_id, const struct money *total)
+int store_ordered(struct pg_tx *tx, struct list orders)
 {
+    struct buf ids = {0}, amounts = {0}, currencies = {0};
+    for (size_t i = 0; i < orders.len; i++) {
+        const struct ordered *o = LIST_AT(orders, struct ordered, i);
+        pg_array_put(&ids, o->order_id);
+        pg_array_put_i64(&amounts, o->amount);
+        pg_array_put(&currencies, o->currency);
+    }
     return pg_queue(tx, STATEMENT(ORDERED),
-        PG_ARGS(PG_TEXT(order_id), PG_I64(total->amount), PG_TEXT(total->currency)));
+        PG_ARGS(PG_TEXT(pg_array_text(&ids)), PG_TEXT(pg_array_text(&amounts)),
+            PG_TEXT(pg_array_text(&currencies))));
 }
 
 int store_cancelled(struct pg_tx *tx, const char *order_id, const char *reason)
@@ -375,9 +387,15 @@ int store_failed(struct pg_tx *tx, const char *id, const char *reason)
     return pg_queue(tx, STATEMENT(FAILED), PG_ARGS(PG_TEXT(id), PG_TEXT(reason)));
 }
 
-int store_captured(struct pg_tx *tx, const char *id, int64_t amount)
+int store_captured(struct pg_tx *tx, struct list captures)
 {
-    return pg_queue(tx, STATEMENT(CAPTURED), PG_ARGS(PG_TEXT(id), PG_I64(amount)));
+    struct buf ids = {0}, amounts = {0};
+    for (size_t i = 0; i < captures.len; i++) {
+        pg_array_put(&ids, LIST_AT(captures, struct capture, i)->payment_id);
+        pg_array_put_i64(&amounts, LIST_AT(captures, struct capture, i)->amount);
+    }
+    return pg_queue(tx, STATEMENT(CAPTURED),
+        PG_ARGS(PG_TEXT(pg_array_text(&ids)), PG_TEXT(pg_array_text(&amounts))));
 }
 
 int store_voided(struct pg_tx *tx, const char *id)

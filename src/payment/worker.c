@@ -179,11 +179,20 @@ static int record_refund_rest(struct pg_tx *tx, const struct job *j)
     return store_refund_insert(tx, &refund, "order");
 }
 
-static int record_captured(struct pg_tx *tx, const struct payment *p)
+static int64_t capture_amount(const struct payment *p)
 {
-    int64_t amount = payment_capture_amount(p->ordered, p->amount.amount);
-    TRY(store_captured(tx, p->id, amount));
-    return payment_publish(tx, &EVENT_PAYMENT_COMPLETED, p, amount, NULL);
+    return payment_capture_amount(p->ordered, p->amount.amount);
+}
+
+/* The rows of all captures among the jobs, in one statement. */
+static int record_captures(struct pg_tx *tx, const struct job *jobs, size_t count)
+{
+    struct capture *captures = arena_array(fiber_arena(), count, sizeof(*captures));
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        if (jobs[i].verdict == VERDICT_CAPTURED)
+            captures[n++] = (struct capture){jobs[i].payment->id, capture_amount(jobs[i].payment)};
+    return n ? store_captured(tx, (struct list){n, captures}) : 0;
 }
 
 static int record(struct pg_tx *tx, const struct job *j)
@@ -201,8 +210,8 @@ static int record(struct pg_tx *tx, const struct job *j)
     case VERDICT_FAILED:
         TRY(store_failed(tx, p->id, j->reason));
         return payment_publish(tx, &EVENT_PAYMENT_FAILED, p, p->amount.amount, j->reason);
-    case VERDICT_CAPTURED:
-        return record_captured(tx, p);
+    case VERDICT_CAPTURED: /* the row: record_captures() */
+        return payment_publish(tx, &EVENT_PAYMENT_COMPLETED, p, capture_amount(p), NULL);
     case VERDICT_VOIDED:
         return store_voided(tx, p->id);
     case VERDICT_REFUND_REST:
@@ -217,6 +226,8 @@ static int record_all(struct job *jobs, size_t count)
 {
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
     TRY(pg_begin(app()->pg, &tx));
+    TRY(pg_reuse_plans(tx));
+    TRY(record_captures(tx, jobs, count));
     for (size_t i = 0; i < count; i++)
         TRY(record(tx, &jobs[i]));
     return pg_commit(tx);

@@ -348,6 +348,7 @@ static int handle_all(struct incoming *list, size_t count)
     struct pg_result entered;
     struct incoming **fresh = arena_array(fiber_arena(), count, sizeof(*fresh));
     TRY(pg_begin(app()->pg, &tx));
+    TRY(pg_reuse_plans(tx));
     TRY(pg_run(tx, &inbox_statements[SQL_ENTER],
         PG_ARGS(PG_TEXT(array_of(list, count, false)), PG_TEXT(array_of(list, count, true))),
         &entered));

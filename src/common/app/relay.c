@@ -351,6 +351,7 @@ static int relay_window(struct progress *ret_progress)
     if (!broker_listens())
         return ERR(ERR_UNAVAILABLE);
     TRY(pg_begin(app()->pg, &tx));
+    TRY(pg_reuse_plans(tx));
     TRY(pg_run(tx, &relay_statements[SQL_CLAIM], PG_NO_ARGS, &w.rows));
     if (w.rows.rows.len == 0)
         return 0;

@@ -64,6 +64,7 @@ struct pg_args {
  * is aborted afterwards. `pg_constraint()` names the constraint. */
 enum pg_outcome { PG_UNIQUE = 1, PG_CHECK = 2, PG_FOREIGN = 3, PG_NOT_NULL = 4 };
 
+struct buf;
 struct pg_pool;
 struct pg_pool_config {
     const char *url;              /* postgresql://user:pass@host:port/db?application_name=… */
@@ -113,6 +114,11 @@ int pg_queue_expect(struct pg_tx *tx, const struct pg_statement *s, struct pg_ar
  * before COMMIT: rolled back), ERR_TIMEOUT. */
 int pg_run(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args,
     struct pg_result *ret_result) PARKS;
+/* Queued, no round trip: the statements of this transaction are planned once and not for their
+ * values. For batches: PostgreSQL finds a plan for an array of two items that much cheaper than the
+ * plan for any array that it would plan anew each time, which costs more than running it. Not for
+ * statements whose best plan depends on which of their arguments are NULL. */
+int pg_reuse_plans(struct pg_tx *tx);
 /* COMMIT with everything still queued. 0; as pg_run; ERR_UNKNOWN: the connection broke or was
  * silent after COMMIT was sent, look the effect up before doing it again. Once sent it is not
  * cancelled. After a failure the transaction is over. */
@@ -125,6 +131,12 @@ int pg_rollback_to_savepoint(struct pg_tx *tx) PARKS;
 /* Ends the transaction; rolls back unless committed; gives the connection back. For CLEANUP: takes
  * struct pg_tx **. */
 void pg_tx_end(struct pg_tx **tx) PARKS;
+
+/* An array argument, item by item, in a buffer that was empty; then its text, '{"a","b"}' in the
+ * fiber's arena, for PG_TEXT. The buffer is empty again and free. */
+void pg_array_put(struct buf *array, const char *item); /* NULL: SQL NULL */
+void pg_array_put_i64(struct buf *array, int64_t item);
+const char *pg_array_text(struct buf *array);
 
 /* One statement in its own implicit transaction: one round trip, no BEGIN. As pg_run, and again on
  * ERR_RETRY like pg_transaction. A statement whose text does not begin with SELECT may have been

@@ -32,6 +32,8 @@ struct pg_tx {
 static const struct pg_statement sql_begin = {"souk_begin", "BEGIN", NULL};
 static const struct pg_statement sql_commit = {"souk_commit", "COMMIT", NULL};
 static const struct pg_statement sql_rollback = {"souk_rollback", "ROLLBACK", NULL};
+static const struct pg_statement sql_reuse_plans = {
+    "souk_reuse_plans", "SET LOCAL plan_cache_mode = force_generic_plan", NULL};
 static const struct pg_statement sql_savepoint = {"souk_savepoint", "SAVEPOINT souk", NULL};
 static const struct pg_statement sql_release = {"souk_release", "RELEASE SAVEPOINT souk", NULL};
 static const struct pg_statement sql_rollback_to = {
@@ -103,6 +105,11 @@ static int tx_wait(struct pg_tx *tx, bool decisive) PARKS
 int pg_queue(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args)
 {
     return tx_send(tx, s, args, (struct pg_want){0});
+}
+
+int pg_reuse_plans(struct pg_tx *tx)
+{
+    return tx_send(tx, &sql_reuse_plans, PG_NO_ARGS, (struct pg_want){0});
 }
 
 int pg_queue_expect(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args,

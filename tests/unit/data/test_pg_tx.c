@@ -1,3 +1,4 @@
+#include "common/base/buf.h"
 #include "common/data/pg_link.h"
 #include "pg_test.h"
 
@@ -605,5 +606,54 @@ PG_TEST(pg_tx, check_statements__finds_those_that_do_not_fit_the_database)
     OK(pg_check_statements(p, NULL, 0));
     GIVES(ERR_INVALID, pg_check_statements(p, bad, 2));
     GIVES(ERR_INVALID, pg_check_statements(p, unknown, 2));
+    pg_pool_free(p);
+}
+
+/* ---- plans and arrays ---- */
+
+static const struct pg_statement sql_plan_mode = {
+    "plan_mode", "SELECT current_setting('plan_cache_mode')", &text_table};
+static const struct pg_statement sql_array = {"array",
+    "SELECT string_agg(coalesce(t, 'NULL') || '=' || n, ' ' ORDER BY n) "
+    "FROM unnest($1::text[], $2::bigint[]) AS a (t, n)",
+    &text_table};
+static const struct pg_statement sql_array_length = {
+    "array_length", "SELECT cardinality($1::text[])", &number_table};
+
+PG_TEST(pg_tx, reused_plans__are_of_this_transaction_alone)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){.size = 1});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    struct pg_result result;
+
+    OK(pg_begin(p, &tx));
+    OK(pg_reuse_plans(tx));
+    OK(pg_run(tx, &sql_plan_mode, PG_NO_ARGS, &result));
+    cr_assert_str_eq(PG_ROW(result, struct text, 0)->text, "force_generic_plan");
+    OK(pg_commit(tx));
+    pg_tx_end(&tx);
+    cr_assert_eq(trips(p), 2);
+    OK(pg_query(p, &sql_plan_mode, PG_NO_ARGS, &result));
+    cr_assert_str_eq(PG_ROW(result, struct text, 0)->text, "auto");
+    pg_pool_free(p);
+}
+
+PG_TEST(pg_tx, array__of_any_texts__arrives_as_it_is)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    static const char *const texts[] = {"a b", "{\"x\":1}", "c,d", "\\", "NULL", NULL, ""};
+    struct buf array = {0}, numbers = {0};
+    struct pg_result result;
+
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        pg_array_put(&array, texts[i]);
+        pg_array_put_i64(&numbers, (int64_t)i - 1);
+    }
+    OK(pg_query(p, &sql_array,
+        PG_ARGS(PG_TEXT(pg_array_text(&array)), PG_TEXT(pg_array_text(&numbers))), &result));
+    cr_assert_str_eq(
+        PG_ROW(result, struct text, 0)->text, "a b=-1 {\"x\":1}=0 c,d=1 \\=2 NULL=3 NULL=4 =5");
+    OK(pg_query(p, &sql_array_length, PG_ARGS(PG_TEXT(pg_array_text(&array))), &result));
+    cr_assert_eq(PG_ROW(result, struct number, 0)->n, 0, "the buffer is ready for another");
     pg_pool_free(p);
 }
