@@ -58,10 +58,10 @@ static void look(void *arg)
 {
     struct run *r = arg;
     while (!r->over) {
-        watch_look(r->watch);
-        arena_reset(fiber_arena());
         for (int i = 0; i < 10 && !r->over; i++)
             (void)fiber_sleep(SLICE_US);
+        watch_look(r->watch);
+        arena_reset(fiber_arena());
     }
     r->helpers--;
 }
@@ -86,8 +86,6 @@ void run_count_end(struct run *r)
     while (r->helpers > 0)
         (void)fiber_sleep(10 * USEC_PER_MS);
     tally_tick(&r->tally);
-    if (r->watch)
-        watch_look(r->watch);
 }
 
 /* ---- open loop ---- */

@@ -315,7 +315,8 @@ static void cpu_plot(const struct run *r, struct buf *out)
         for (size_t i = 1; i < n; i++) {
             const struct watch_sample *a = &w->samples[first + i - 1], *b = a + 1;
             double passed = (double)(b->at_us - a->at_us) / USEC_PER_SEC;
-            y[i] = passed > 0 ? fmax(0, (b->cpu_s[part] - a->cpu_s[part]) / passed) : 0;
+            /* In less the kernel's ticks would show more than the process. */
+            y[i] = passed > 0.3 ? fmax(0, (b->cpu_s[part] - a->cpu_s[part]) / passed) : -1;
         }
         line_add(&p, w->parts[part].name, (unsigned)part, n - 1, x + 1, y + 1);
         p.lines[p.lines_count - 1].dashed = part >= 10;

@@ -1,8 +1,6 @@
 #include "load/watch.h"
 
-#include <dirent.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
@@ -10,10 +8,12 @@
 #include "common/net/client.h"
 
 /* A part is a process and its children: PostgreSQL is one parent with many, the gateway a master
- * with workers. CPU of children that have ended is in their parent's books. The whole of /proc is
- * read once for all parts. */
+ * with workers. CPU of children that have ended is in their parent's books. The kernel lists a
+ * process's children in /proc/PID/task/PID/children (those that its first thread started; all of
+ * these servers do it there). */
 
-#define QUEUES_PATH "/api/queues/%2f?columns=name,messages"
+#define QUEUES_PATH  "/api/queues/%2f?columns=name,messages"
+#define QUEUES_EVERY 5 /* samples: the broker itself counts every five seconds */
 
 struct watch_source {
     struct http_client *client;
@@ -41,63 +41,43 @@ static void part_add(struct watch *w, const char *state, const char *name)
     fclose(f);
 }
 
-struct process {
-    long parent;
-    unsigned long user, system;
-    long children_user, children_system, pages;
-};
-
-static bool process_read(long pid, struct process *ret_process)
+/* Adds what the process has used; that of its children that have ended, too, when `whole`. */
+static void process_count(long pid, bool whole, double *cpu_s, double *memory_mb)
 {
     char path[64], line[1024];
-    struct process p;
+    unsigned long user, system;
+    long gone_user, gone_system, pages;
     snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
     FILE *f = fopen(path, "r");
     if (!f)
-        return false;
+        return;
     size_t n = fread(line, 1, sizeof(line) - 1, f);
     fclose(f);
     line[n] = 0;
     const char *rest = strrchr(line, ')'); /* the name may hold anything */
-    if (!rest ||
-        sscanf(rest + 2,
-            "%*c %ld %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld "
-            "%*d %*d %*d %*d %*u %*u %ld",
-            &p.parent, &p.user, &p.system, &p.children_user, &p.children_system, &p.pages) != 6)
-        return false;
-    *ret_process = p;
-    return true;
-}
-
-static void process_count(const struct watch *w, long pid, struct watch_sample *s)
-{
-    struct process p;
-    if (!process_read(pid, &p))
+    if (!rest || sscanf(rest + 2,
+                     "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld "
+                     "%*d %*d %*d %*d %*u %*u %ld",
+                     &user, &system, &gone_user, &gone_system, &pages) != 5)
         return;
-    double tick = (double)sysconf(_SC_CLK_TCK);
-    for (size_t i = 0; i < w->parts_count; i++) {
-        bool itself = pid == w->parts[i].pid;
-        if (!itself && p.parent != w->parts[i].pid)
-            continue;
-        s->cpu_s[i] += (double)(p.user + p.system) / tick;
-        if (itself)
-            s->cpu_s[i] += (double)(p.children_user + p.children_system) / tick;
-        s->memory_mb[i] += (double)p.pages * (double)sysconf(_SC_PAGESIZE) / 1048576;
-    }
+    double ticks = (double)(user + system) + (whole ? (double)(gone_user + gone_system) : 0);
+    *cpu_s += ticks / (double)sysconf(_SC_CLK_TCK);
+    *memory_mb += (double)pages * (double)sysconf(_SC_PAGESIZE) / 1048576;
 }
 
 static void processes_look(const struct watch *w, struct watch_sample *s)
 {
-    DIR *proc = w->parts_count > 0 ? opendir("/proc") : NULL;
-    struct dirent *e;
-    if (!proc)
-        return;
-    while ((e = readdir(proc))) {
-        long pid = strtol(e->d_name, NULL, 10);
-        if (pid > 0)
-            process_count(w, pid, s);
+    for (size_t i = 0; i < w->parts_count; i++) {
+        char path[64];
+        long child, pid = w->parts[i].pid;
+        process_count(pid, true, &s->cpu_s[i], &s->memory_mb[i]);
+        snprintf(path, sizeof(path), "/proc/%ld/task/%ld/children", pid, pid);
+        FILE *f = fopen(path, "r");
+        while (f && fscanf(f, "%ld", &child) == 1)
+            process_count(child, false, &s->cpu_s[i], &s->memory_mb[i]);
+        if (f)
+            fclose(f);
     }
-    closedir(proc);
 }
 
 /* ---- queues ---- */
@@ -185,8 +165,7 @@ void watch_look(struct watch *w)
 {
     struct watch_sample s = {.at_us = clock_mono_us()};
     processes_look(w, &s);
-    /* The management API counts every five seconds anyway; each second answer would be the same. */
-    if (w->source->broker && (w->samples_count % 2 == 0 || w->samples_count == 1))
+    if (w->source->broker && w->samples_count % QUEUES_EVERY == 0)
         queues_look(w, &s);
     else if (w->samples_count > 0)
         memcpy(s.waiting, w->samples[w->samples_count - 1].waiting, sizeof(s.waiting));
