@@ -44,11 +44,16 @@ const struct table session_table = TABLE("Session", struct session, session_fiel
 #define ADDRESS_FIELDS                                                                             \
     FIELD_TEXT(struct user_address, name, "name", .required = true, .min = 1, .max = 200,          \
         .pattern = "name"),                                                                        \
-        FIELD_TEXT(struct user_address, line1, "line1", .required = true, .min = 1, .max = 200),   \
-        FIELD_TEXT(struct user_address, line2, "line2", .max = 200, .omit_empty = true),           \
-        FIELD_TEXT(struct user_address, city, "city", .required = true, .min = 1, .max = 100),     \
-        FIELD_TEXT(struct user_address, region, "region", .max = 100, .omit_empty = true),         \
-        FIELD_TEXT(struct user_address, postal_code, "postalCode", .max = 20, .omit_empty = true), \
+        FIELD_TEXT(struct user_address, line1, "line1", .required = true, .min = 1, .max = 200,    \
+            .pattern = "line"),                                                                    \
+        FIELD_TEXT(struct user_address, line2, "line2", .max = 200, .omit_empty = true,            \
+            .pattern = "line"),                                                                    \
+        FIELD_TEXT(struct user_address, city, "city", .required = true, .min = 1, .max = 100,      \
+            .pattern = "line"),                                                                    \
+        FIELD_TEXT(struct user_address, region, "region", .max = 100, .omit_empty = true,          \
+            .pattern = "line"),                                                                    \
+        FIELD_TEXT(struct user_address, postal_code, "postalCode", .max = 20, .omit_empty = true,  \
+            .pattern = "line"),                                                                    \
         FIELD_TEXT(                                                                                \
             struct user_address, country, "country", .required = true, .pattern = "country")
 

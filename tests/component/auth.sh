@@ -207,6 +207,8 @@ ask GET "$I/users/$anna/addresses/$address" - -H "$(bearer "$SERVICE")"
 says 'a service reads it in the shape of an order' 200 '.city == "Bremen"' 'has("addressId") | not'
 ask POST "$A/users/$anna/addresses" "${home/DE/XX}" -H "$(bearer "$anna_access")"
 says 'an unknown country is refused' 422 '.errors[0].pointer == "/country"'
+ask POST "$A/users/$anna/addresses" "$(jq -c '.line1 = "Main Street\r\n2"' <<<"$home")" -H "$(bearer "$anna_access")"
+says 'so is a line that is two' 422 '.errors[0].pointer == "/line1"'
 sql auth "INSERT INTO addresses (id, user_id, name, line1, city, country) SELECT gen_random_uuid(), '$anna', 'A', 'B', 'C', 'DE' FROM generate_series(1, 49)"
 ask POST "$A/users/$anna/addresses" "$home" -H "$(bearer "$anna_access")"
 says 'fifty are enough' 409 '.code == "too_many_addresses"'

@@ -125,18 +125,35 @@ static bool is_phone(struct span text)
     return true;
 }
 
-/* A person's or a shop's name: something to see, nothing that controls. */
-static bool is_name(struct span text)
+/* U+0080 to U+009F; the ends of lines and paragraphs, U+2028 and U+2029; and what turns the writing
+ * around, U+202A to U+202E and U+2066 to U+2069, so that it reads as something else. */
+static bool is_wide_control(const char *at, size_t len)
 {
-    if (text.len == 0 || text.len > 200 || text.ptr[0] == ' ' || text.ptr[text.len - 1] == ' ')
+    const unsigned char *c = (const unsigned char *)at;
+    if (len >= 2 && c[0] == 0xc2)
+        return c[1] < 0xa0;
+    if (len < 3 || c[0] != 0xe2)
         return false;
+    return (c[1] == 0x80 && c[2] >= 0xa8 && c[2] <= 0xae) ||
+           (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9);
+}
+
+/* Something to see, nothing that controls: for labels and mails, where a line must stay one. */
+static bool is_line(struct span text)
+{
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
-        bool c1 = c == 0xc2 && i + 1 < text.len && (unsigned char)text.ptr[i + 1] < 0xa0;
-        if (c < 0x20 || c == 0x7f || c1)
+        if (c < 0x20 || c == 0x7f || is_wide_control(text.ptr + i, text.len - i))
             return false;
     }
     return true;
+}
+
+/* A person's or a shop's name. */
+static bool is_name(struct span text)
+{
+    return text.len > 0 && text.len <= 200 && text.ptr[0] != ' ' && text.ptr[text.len - 1] != ' ' &&
+           is_line(text);
 }
 
 /* host[:port]; an IPv4 address is a host, an IPv6 one in brackets is not wanted. No user info. */
@@ -196,6 +213,7 @@ static const struct pattern {
         NULL},
     {"name", is_name, "must be 1 to 200 bytes without control characters or spaces at its ends",
         NULL, NULL},
+    {"line", is_line, "must be one line without control characters", NULL, NULL},
     {"url", is_url, "must be an http or https URL without user information", NULL, "uri"},
     {"https-url", is_https_url, "must be an https URL without user information", "^https://",
         "uri"},

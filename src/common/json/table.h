@@ -58,8 +58,8 @@ struct field {
                          below min is no upper bound, so `.min = 1` alone says "at least 1" */
     int64_t fallback;
     const char *const *choices; /* NULL-terminated closed set for texts */
-    const char *pattern; /* one of "email", "sku", "currency", "country", "phone", "name", "url",
-                            "https-url" */
+    const char *pattern; /* one of "email", "sku", "currency", "country", "phone", "name", "line",
+                            "url", "https-url" */
     const char *doc;     /* for --describe and OpenAPI */
 };
 
