@@ -410,6 +410,8 @@ int store_user_insert(struct pg_tx *tx, const struct user *u); /* queued */
 /* Queued; AUTH_INVALID_CREDENTIALS at the next wait when the account was closed or its password or
  * roles changed since it was looked at. Other changes of it wait for the transaction's end. */
 int store_session_insert(struct pg_tx *tx, const struct session_new *s);
+/* What the database has in place of a token; in the fiber's arena. */
+const char *token_digest(const char *token);
 /* 0 with NULL when there is none. */
 int store_user_find(const char *user_id, struct user **ret_user) PARKS;
 int store_user_find_by_email(const char *email, struct user **ret_user) PARKS;

@@ -213,7 +213,7 @@ const struct pg_statement auth_statements[] = {
 };
 const size_t auth_statements_count = ARRAY_SIZE(auth_statements);
 
-static const char *digest_of(const char *token)
+const char *token_digest(const char *token)
 {
     char *digest = arena_alloc(fiber_arena(), SHA256_HEX_SIZE);
     crypto_sha256_hex(span_of(token), digest);
@@ -307,7 +307,7 @@ int store_session_insert(struct pg_tx *tx, const struct session_new *s)
             PG_TEXT(roles_array(fiber_arena(), s->roles)), PG_I64(config_i64("SESSION_MAX_S"))),
         1, AUTH_INVALID_CREDENTIALS));
     return pg_queue(tx, &auth_statements[SQL_TOKEN_INSERT],
-        PG_ARGS(PG_TEXT(digest_of(s->refresh_token)), PG_TEXT(s->id)));
+        PG_ARGS(PG_TEXT(token_digest(s->refresh_token)), PG_TEXT(s->id)));
 }
 
 int store_session_user(const char *session_id, const char *user_id, struct user **ret_user)
@@ -320,7 +320,7 @@ int store_refresh(const char *token, const char *successor, const char *client, 
 {
     struct pg_result result;
     TRY(pg_query(app()->pg, &auth_statements[SQL_REFRESH],
-        PG_ARGS(PG_TEXT(digest_of(token)), PG_TEXT(digest_of(successor)), PG_TEXT(client),
+        PG_ARGS(PG_TEXT(token_digest(token)), PG_TEXT(token_digest(successor)), PG_TEXT(client),
             PG_I64(lifetime_s), PG_I64(config_i64("SESSION_MAX_S"))),
         &result));
     *ret_refreshed = result.rows.len ? PG_ROW(result, struct refreshed, 0) : NULL;
@@ -330,8 +330,8 @@ int store_refresh(const char *token, const char *successor, const char *client, 
 int store_refresh_state(const char *token, struct refresh_state **ret_state)
 {
     struct pg_result result;
-    TRY(pg_query(app()->pg, &auth_statements[SQL_REFRESH_STATE], PG_ARGS(PG_TEXT(digest_of(token))),
-        &result));
+    TRY(pg_query(app()->pg, &auth_statements[SQL_REFRESH_STATE],
+        PG_ARGS(PG_TEXT(token_digest(token))), &result));
     *ret_state = result.rows.len ? PG_ROW(result, struct refresh_state, 0) : NULL;
     return 0;
 }

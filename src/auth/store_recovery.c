@@ -11,20 +11,13 @@ static const struct field reset_request_fields[] = {
 const struct table reset_request_table =
     TABLE("ResetRequest", struct reset_request, reset_request_fields);
 
-static const char *digest_of(const char *token)
-{
-    char *digest = arena_alloc(fiber_arena(), SHA256_HEX_SIZE);
-    crypto_sha256_hex(span_of(token), digest);
-    return digest;
-}
-
 /* ---- links ---- */
 
 int store_mail_token_insert(struct pg_tx *tx, const char *purpose, const struct user *u,
     const char *token, int64_t lifetime_s)
 {
     return pg_queue(tx, &auth_statements[SQL_MAIL_TOKEN_INSERT],
-        PG_ARGS(PG_TEXT(digest_of(token)), PG_TEXT(purpose), PG_TEXT(u->id), PG_TEXT(u->email),
+        PG_ARGS(PG_TEXT(token_digest(token)), PG_TEXT(purpose), PG_TEXT(u->id), PG_TEXT(u->email),
             PG_I64(lifetime_s)));
 }
 
@@ -38,7 +31,7 @@ int store_mail_token_user(const char *purpose, const char *token, struct user **
 {
     struct pg_result result;
     TRY(pg_query(app()->pg, &auth_statements[SQL_MAIL_TOKEN_USER],
-        PG_ARGS(PG_TEXT(purpose), PG_TEXT(digest_of(token))), &result));
+        PG_ARGS(PG_TEXT(purpose), PG_TEXT(token_digest(token))), &result));
     *ret_user = result.rows.len ? PG_ROW(result, struct user, 0) : NULL;
     return 0;
 }
@@ -46,7 +39,7 @@ int store_mail_token_user(const char *purpose, const char *token, struct user **
 int store_mail_token_spend(struct pg_tx *tx, const char *purpose, const char *token)
 {
     return pg_queue_expect(tx, &auth_statements[SQL_MAIL_TOKEN_SPEND],
-        PG_ARGS(PG_TEXT(purpose), PG_TEXT(digest_of(token))), 1, AUTH_INVALID_LINK);
+        PG_ARGS(PG_TEXT(purpose), PG_TEXT(token_digest(token))), 1, AUTH_INVALID_LINK);
 }
 
 int store_email_verify(

@@ -8,7 +8,6 @@ service_start auth
 A=$AUTH_SERVICE_URL/api/v1
 I=$AUTH_SERVICE_URL/internal/v1
 run=$EPOCHSECONDS$$
-bearer() { printf 'Authorization: Bearer %s' "$1"; }
 credentials() { jq -n --arg e "$1" --arg p "$2" '{email: $e, password: $p}'; }
 
 # account NAME [ROLE]: registers; sets ACCESS, REFRESH, ID.

@@ -10,8 +10,6 @@ service_start auth
 service_start notification "NOTIFY_LOG_FILE=$NOTES"
 N=$NOTIFICATION_SERVICE_URL/api/v1/notifications
 run=$EPOCHSECONDS$$
-bearer() { printf 'Authorization: Bearer %s' "$1"; }
-uuid() { sed 's/^\(.\{14\}\)./\17/' /proc/sys/kernel/random/uuid; }
 
 # event TYPE PAYLOAD [ID] [BODY FILTER]: publishes it; sets EVENT to its id.
 event() {
