@@ -13,8 +13,3 @@ double chance_part(struct chance *c)
 {
     return (double)(chance_next(c) >> 11) * 0x1p-53;
 }
-
-size_t chance_below(struct chance *c, size_t bound)
-{
-    return (size_t)(chance_part(c) * (double)bound);
-}

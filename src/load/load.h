@@ -66,7 +66,6 @@ struct chance {
 };
 uint64_t chance_next(struct chance *c);
 double chance_part(struct chance *c); /* from 0, below 1 */
-size_t chance_below(struct chance *c, size_t bound);
 
 /* ---- the shop ---- */
 
@@ -97,7 +96,6 @@ struct shop {
 /* Makes or logs in everybody, makes the items; says what it does on stderr. 0 or LOAD_UNPREPARED
  * with a sentence there. */
 int shop_open(struct shop *s, const struct options *o, size_t shoppers) PARKS;
-void shop_close(struct shop *s);
 /* Renews tokens that are getting old, until the run is over. */
 void shop_keep_fresh(void *run) PARKS;
 
@@ -159,9 +157,9 @@ bool answer_is(const struct wire_answer *a, const char *expected);
 
 struct scenario {
     const char *name, *doc;
-    bool (*visit)(struct visit *v) PARKS; /* NULL: a mix, or driven in its own way */
-    void (*drive)(struct run *r) PARKS;   /* NULL: by rate or by users */
-    double weight;                        /* in `mixed` */
+    bool (*visit)(struct visit *v); /* may park. NULL: a mix, or driven in its own way */
+    void (*drive)(struct run *r);   /* may park. NULL: by rate or by users */
+    double weight;                  /* in `mixed` */
     bool needs_declined_card;
 };
 extern const struct scenario scenarios[];

@@ -20,9 +20,9 @@ struct preparation {
     struct shop *shop;
     const struct options *o;
     const char *seller_token;
-    char name[UUID_TEXT_SIZE];  /* what this run's accounts have in common */
-    char **emails, **passwords; /* of the accounts given, or NULL */
-    bool (*make)(struct preparation *p, size_t n) PARKS;
+    char name[UUID_TEXT_SIZE];                     /* what this run's accounts have in common */
+    char **emails, **passwords;                    /* of the accounts given, or NULL */
+    bool (*make)(struct preparation *p, size_t n); /* parks */
     size_t next, count, hands, done;
     bool failed;
 };
@@ -49,8 +49,10 @@ static PARKS bool ask(struct preparation *p, enum shop_peer peer, const struct w
             break;
     }
     if (!p->failed && !run_asked_to_end)
-        fprintf(stderr, "souk-load: %s %s: %s %d %.*s\n", http_method_name(q->method), q->path,
-            wire_result_name(a->result), a->status, SPAN_ARG(a->body));
+        fprintf(stderr, "souk-load: %s %s: %s %.*s\n", http_method_name(q->method), q->path,
+            a->result == WIRE_ANSWERED ? arena_printf(fiber_arena(), "answered %d", a->status)
+                                       : wire_result_name(a->result),
+            SPAN_ARG(a->body));
     p->failed = true;
     return false;
 }
@@ -232,20 +234,6 @@ int shop_open(struct shop *s, const struct options *o, size_t shoppers)
     bool good = seller_make(&p) && make_all(&p, "items", s->items, item_make) &&
                 make_all(&p, "shoppers", shoppers, shopper_make);
     return good ? 0 : LOAD_UNPREPARED;
-}
-
-void shop_close(struct shop *s)
-{
-    for (size_t i = 0; i < s->shoppers_count; i++) {
-        mem_free(s->shoppers[i].token);
-        mem_free(s->shoppers[i].previous_token);
-    }
-    mem_free(s->shoppers);
-    mem_free(s->skus);
-    for (int i = 0; i < SHOP_PEERS; i++)
-        if (i == 0 || s->wires[i] != s->wires[0])
-            wire_free(s->wires[i]);
-    *s = (struct shop){0};
 }
 
 static PARKS void renew(struct shop *shop, struct shopper *s)

@@ -11,13 +11,14 @@
 
 #include "load/wire.h"
 
-#include <errno.h>
+#include <arpa/inet.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <strings.h>
@@ -56,7 +57,6 @@ struct wire {
     SSL_CTX *tls; /* NULL: plain */
     bool insecure;
     int64_t timeout_us;
-    unsigned connections;
     struct buf request; /* written and sent without a wait in between */
     LIST_HEAD(, connection) idle;
 };
@@ -64,7 +64,7 @@ struct wire {
 const char *wire_result_name(enum wire_result r)
 {
     static const char *const names[] = {
-        "answered", "refused", "reset", "timeout", "no HTTP", "cancelled"};
+        "answered", "refused", "no safe TLS", "reset", "timeout", "no HTTP", "cancelled"};
     return names[r];
 }
 
@@ -72,7 +72,6 @@ const char *wire_result_name(enum wire_result r)
 
 static void connection_free(struct connection *c)
 {
-    c->wire->connections--;
     if (c->wire->tls) /* no shutdown message: that would wait for the other side's */
         SSL_set_shutdown(bufferevent_openssl_get_ssl(c->bev), SSL_RECEIVED_SHUTDOWN);
     bufferevent_free(c->bev);
@@ -245,6 +244,20 @@ static void on_read(struct bufferevent *bev, void *arg)
         on_end(c, WIRE_GARBAGE);
 }
 
+/* Why there is no connection. */
+static enum wire_result refusal_of(struct connection *c)
+{
+    unsigned long error = c->wire->tls ? bufferevent_get_openssl_error(c->bev) : 0;
+    if (error == 0)
+        return WIRE_REFUSED;
+    long belief = SSL_get_verify_result(bufferevent_openssl_get_ssl(c->bev));
+    buf_reset(&c->body);
+    const char *why = belief == X509_V_OK ? ERR_reason_error_string(error)
+                                          : X509_verify_cert_error_string(belief);
+    buf_put_text(&c->body, why ? why : "unknown");
+    return WIRE_UNSAFE;
+}
+
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
     struct connection *c = arg;
@@ -257,7 +270,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     bool whole = c->waiter && c->in_body && c->until_close && (what & BEV_EVENT_EOF);
     c->dead = true;
     if (c->waiter) {
-        enum wire_result lost = c->connected ? WIRE_RESET : WIRE_REFUSED;
+        enum wire_result lost = c->connected ? WIRE_RESET : refusal_of(c);
         on_end(c, whole ? WIRE_ANSWERED : lost);
     } else {
         drop_unasked(c);
@@ -274,7 +287,9 @@ static struct bufferevent *bufferevent_open(struct wire *w)
     SSL *ssl = SSL_new(w->tls);
     if (!ssl)
         return NULL;
-    SSL_set_tlsext_host_name(ssl, w->host);
+    struct in6_addr number;
+    if (inet_pton(AF_INET, w->host, &number) != 1 && inet_pton(AF_INET6, w->host, &number) != 1)
+        SSL_set_tlsext_host_name(ssl, w->host); /* names only */
     if (!w->insecure)
         SSL_set1_host(ssl, w->host);
     return bufferevent_openssl_socket_new(
@@ -289,7 +304,6 @@ static struct connection *connection_new(struct wire *w)
     struct connection *c = MEM_NEW(struct connection);
     c->wire = w;
     c->bev = bev;
-    w->connections++;
     bufferevent_setcb(bev, on_read, NULL, on_event, c);
     if (bufferevent_socket_connect(bev, (struct sockaddr *)&w->address, (int)w->address_size) < 0 ||
         bufferevent_enable(bev, EV_READ | EV_WRITE) < 0) {
@@ -508,9 +522,4 @@ bool wire_is_local(const struct wire *w)
     if (a->sa_family == AF_INET)
         return ntohl(((const struct sockaddr_in *)a)->sin_addr.s_addr) >> 24 == 127;
     return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)a)->sin6_addr);
-}
-
-unsigned wire_connections(const struct wire *w)
-{
-    return w->connections;
 }

@@ -19,9 +19,8 @@ struct wire; /* one base URL */
  * blocking. `base_url` and the config's texts are copied. */
 int wire_new(struct loop *l, const char *base_url, const struct wire_config *config,
     struct wire **ret_wire, const char **ret_wrong);
-void wire_free(struct wire *w);                  /* NULL ok; no call is running */
-bool wire_is_local(const struct wire *w);        /* a loopback address */
-unsigned wire_connections(const struct wire *w); /* open now */
+void wire_free(struct wire *w);           /* NULL ok; no call is running */
+bool wire_is_local(const struct wire *w); /* a loopback address */
 
 struct wire_request {
     enum http_method method;
@@ -34,6 +33,7 @@ struct wire_request {
 enum wire_result {
     WIRE_ANSWERED,
     WIRE_REFUSED, /* no connection */
+    WIRE_UNSAFE,  /* no TLS, or a certificate that is not to be believed; why is in the body */
     WIRE_RESET,   /* the connection ended before the answer did */
     WIRE_TIMEOUT,
     WIRE_GARBAGE,  /* what came is no HTTP */
