@@ -9,7 +9,7 @@
 #   shopper NAME, card TOKEN, product STOCK [PRICE], put SKU [QUANTITY], checkout [KEY]
 #   arm SERVICE FAULT, off SERVICE..., on SERVICE..., crash NAME, freeze NAME, thaw NAME, broker_killed, broker_back
 #   aim METHOD PATH [BODY] [HEADER...], then fire PARALLEL: many requests at once
-#   load_begin SCENARIO ARGS..., load_end     a steady open load beside the story (souk-load); load_count, load_percentile
+#   load_begin SCENARIO ARGS..., load_end     a steady open load beside the story (souk-load); load_count, load_refused, load_percentile
 #   metric SERVICE SERIES            the sum of its series that match
 #   proof SINCE                      what was told is in the audit stream, and was heard; gapless: it was heard
 #   ctl GROUP COMMAND..., dead COUNT [FILTER...]   soukctl, and how many letters are dead
@@ -307,6 +307,8 @@ load_end() {
 wall() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
 # load_count WHAT STATUS
 load_count() { awk -v what="$1" -v status="$2" '$1 == what && $4 == status { n++ } END { print n + 0 }' "$WORK/load"; }
+# load_refused: the first lines of what was not answered with what was asked for
+load_refused() { awk '$4 !~ /^20/' "$WORK/load" | head -n 5; }
 # load_percentile WHAT FROM TO PERCENT: "MS REQUESTS" of those due then; one that failed is not among them.
 load_percentile() {
     awk -v what="$1" -v from="$2" -v to="$3" '$1 == what && $2 >= from && $2 < to && $4 ~ /^20/ { print $3 }' "$WORK/load" |

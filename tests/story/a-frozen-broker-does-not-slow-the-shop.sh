@@ -43,7 +43,7 @@ for what in checkout browse; do
     that "with enough of both to tell" test "$requests" -ge 500 -a "$requests_frozen" -ge 500
 done
 report "{$(IFS=, && echo "${figures[*]}")}"
-is "nobody was refused" "$(awk '$4 !~ /^20/' "$WORK/load" | head -n 5)" ''
+is "nobody was refused" "$(load_refused)" ''
 that "events waited meanwhile ($waiting in order's outbox)" test "$waiting" -ge 100
 
 soon 60 "everything is told when it thaws" quiet

@@ -80,7 +80,7 @@ read -r p99_then requests_then < <(load_percentile checkout "$from" "$to" 99)
 for svc in $(listeners); do
     ok "$svc: ${waiting[$svc]} messages, $((waiting[$svc] * 1000 / drained_in[$svc])) a second"
 done
-is "nobody was refused" "$(awk '$4 != 201' "$WORK/load" | head -n 5)" ''
+is "nobody was refused" "$(load_refused)" ''
 that "checkouts take $p50_then ms, p99 $p99_then ms in the $(((to - from) / 1000)) s from then on ($requests_then of them); without $p50 ms, p99 $p99 ms ($requests)" \
     awk -v then="$p99_then" -v before="$p99" 'BEGIN { exit !(then <= 2 * before + 250) }'
 figures=$(for svc in $(listeners); do echo "$svc ${waiting[$svc]} ${drained_in[$svc]}"; done | jq -Rcs '
