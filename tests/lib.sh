@@ -386,15 +386,20 @@ told() {
     done >"$1"
 }
 
-# proof: every event in an outbox is in the audit stream, and was handled or lies dead with each who asked for it.
+# proof SINCE [LOST]: every event in an outbox is in the audit stream (but for LOST of them), and was handled or lies
+# dead with each who asked for it.
 proof() {
-    local since=$1 strangers missing
+    local since=$1 lost=${2:-0} strangers missing
     told "$WORK/told"
     heard "$WORK/heard" "$WORK/told"
     cut -d' ' -f1 "$WORK/told" | sort >"$WORK/told.ids"
     missing=$(comm -23 "$WORK/told.ids" <(cut -d' ' -f1 "$WORK/heard" | sort -u))
     strangers=$(awk -v since="$since" '$2 >= since { print $1 }' "$WORK/heard" | sort -u | comm -23 - "$WORK/told.ids")
-    is "every event of the outboxes is in the audit stream ($(wc -l <"$WORK/told.ids") events, $(wc -l <"$WORK/heard") messages)" "$missing" ''
+    if [ "$(grep -c . <<<"$missing")" -le "$lost" ]; then
+        ok "every event of the outboxes is in the audit stream but for $(grep -c . <<<"$missing") ($(wc -l <"$WORK/told.ids") events, $(wc -l <"$WORK/heard") messages)"
+    else
+        not_ok "every event of the outboxes is in the audit stream" "missing: $missing"
+    fi
     is "and nothing else has come into it" "$strangers" ''
     gapless
 }
