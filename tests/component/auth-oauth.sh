@@ -63,7 +63,7 @@ token "$service&client_secret=$cart_key" -u "cart:$cart_key"
 refused 'so are two secrets' invalid_request
 for wrong in "cart:wrong" "cart:$(secret api-order)" "nobody:$cart_key" "../cart:$cart_key" "cart:" "souk-app:secret"; do
     token "$service" -u "$wrong"
-    refused "${wrong%%:*} with ${wrong#*:} is no client" invalid_client 401
+    refused "${wrong%%:*} is no client with what it says (${#wrong} characters)" invalid_client 401
     check 'and is challenged' grep -qi '^WWW-Authenticate: Basic realm="souk"' <<<"$HEAD"
 done
 for wrong in '!' "$(printf nocolon | base64)" "$(printf 'cart:%%zz' | base64)" "$(head -c 2000 /dev/zero | base64 -w 0)"; do
