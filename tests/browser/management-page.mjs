@@ -1,7 +1,10 @@
 /* Somebody at the RabbitMQ management page with a dead letter: logs in, finds the queue in the
  * list, reads its first message, and, told to, moves the messages away with the page's own form.
- *     node management-page.mjs URL USER QUEUE [--picture FILE] [--move-to QUEUE]
+ *     node management-page.mjs URL USER QUEUE [--holding COUNT] [--picture FILE]
+ *         [--move-to QUEUE]
  * The password comes on standard input. On standard output, as JSON, what the page shows:
+ * The list is looked at until it has the queue with COUNT messages (1): its statistics lag by some
+ * seconds.
  *     {"listed": 1, "left": 0, "properties": {…}, "headers": {…}, "encoding": "string", "body": "…"} */
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -11,7 +14,11 @@ import { chromiumOpen } from './chromium.mjs';
 
 const { values: options, positionals: [url, user, queue] } = parseArgs({
     allowPositionals: true,
-    options: { picture: { type: 'string' }, 'move-to': { type: 'string' } },
+    options: {
+        holding: { type: 'string', default: '1' },
+        picture: { type: 'string' },
+        'move-to': { type: 'string' },
+    },
 });
 const password = readFileSync(0, 'utf8').trim();
 
@@ -22,12 +29,13 @@ try {
     await page.click('input[type=submit]', 'Login');
 
     await page.click('#tabs a', 'Queues');
-    const listed = await page.until(`${queue} with a message`, (name) => {
+    const holding = Number(options.holding);
+    const listed = await page.until(`${queue} with ${holding}`, (name, wanted) => {
         const link = find('table.list a', name);
-        /* the statistics behind the list lag by some seconds; the page refreshes itself */
         const total = link?.closest('tr').querySelectorAll('td.r')[2]?.textContent;
-        return Number(total?.replaceAll(',', '')) || 0;
-    }, queue);
+        const count = Number(total?.replaceAll(',', '')) || 0;
+        return count === wanted && count;
+    }, queue, holding);
 
     await page.click('table.list a', queue);
     await page.visible('h1', `Queue ${queue}`);
