@@ -15,7 +15,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 seconds=${1:-8} shoppers=${2:-16}
 export SOUK_STATE=${SOUK_STATE:-$PWD/.souk-bench} SOUK_PORT_BASE=${SOUK_PORT_BASE:-17080}
-export SOUK_DEMO_DATA=0 LOG_LEVEL=${LOG_LEVEL:-warn}
+export SOUK_DEMO_DATA=0 LOG_LEVEL=${LOG_LEVEL:-warn} BACKLOG_SHARE=100
 
 mkdir -p bench/results
 declare -A pid cpu_before

@@ -33,6 +33,7 @@
 
 #define BATCH_LIMIT           50
 #define SLICE_US              (50 * USEC_PER_MS)
+#define REST_LIMIT_US         (1 * USEC_PER_SEC)
 #define ATTEMPTS              3
 #define ATTEMPT_PAUSE_US      (20 * USEC_PER_MS)
 #define DATABASE_ANSWER_US    (2 * USEC_PER_SEC)
@@ -302,8 +303,21 @@ static void settle(struct incoming *list, size_t count)
             bus_ack(consumer, list[i].message->tag, false);
 }
 
+/* A backlog could be worked off as fast as the machine goes, and whoever shops meanwhile would wait
+ * for the same processors and the same database. So a consumer whose batches come full works for
+ * BACKLOG_SHARE percent of the time. */
+static void leave_room(size_t count, int64_t begun_us)
+{
+    if (count < BATCH_LIMIT || app()->draining)
+        return;
+    int64_t share = config_i64("BACKLOG_SHARE"), worked_us = clock_mono_us() - begun_us;
+    int64_t rest_us = worked_us * (100 - share) / share;
+    (void)fiber_sleep(rest_us < REST_LIMIT_US ? rest_us : REST_LIMIT_US);
+}
+
 static void on_batch(void *ctx, struct bus_message *const *deliveries, size_t count)
 {
+    int64_t begun_us = clock_mono_us();
     struct incoming *list = arena_array(fiber_arena(), count, sizeof(*list));
     for (size_t i = 0; i < count; i++) {
         list[i].message = deliveries[i];
@@ -327,6 +341,7 @@ static void on_batch(void *ctx, struct bus_message *const *deliveries, size_t co
             break;
         }
     periodics_nudge_late();
+    leave_room(count, begun_us);
 }
 
 static int inbox_purge(void)

@@ -33,6 +33,9 @@ const struct config_row settings[] = {
         .doc = "not ready while an event waits longer for the broker; 0: ready all the same"},
     {"WORK_LIMIT", CONFIG_I64, .fallback = "50000", .max = 100000000,
         .doc = "unfinished work beyond which no more events are taken; 0: no limit"},
+    {"BACKLOG_SHARE", CONFIG_I64, .fallback = "15", .min = 1, .max = 100,
+        .doc =
+            "percent of the time that a backlog of events is worked on; the rest is for requests"},
     {"OFFLOAD_THREADS", CONFIG_I64, .fallback = "2", .min = 1, .max = 16,
         .doc = "workers for hashes and signatures"},
     {"DRAIN_TIMEOUT_MS", CONFIG_I64, .fallback = "8000", .min = 100, .max = 120000,

@@ -161,6 +161,9 @@ static void run_body(void *arg)
 
 void frame_run(void (*body)(void), const char *pg_url)
 {
+    setenv("DATABASE_URL", pg_url ? pg_url : pg_server_url(), 1);
+    setenv("AUTH_SERVICE_API_KEY", "key", 1);
+    cr_assert_eq(config_load(settings, settings_count, NULL, 0), 0);
     *app() = (struct app){.service = &frame_service, .loop = loop_new()};
     app()->pg =
         pg_pool_new(app()->loop, &(struct pg_pool_config){.url = pg_url ? pg_url : pg_server_url(),
