@@ -41,9 +41,9 @@ static int answer_state(struct request *req, const struct payment *p, int status
         return refuse_voided(req, p);
     if (payment_is_undecided(p->status))
         return refuse_undecided(req, p);
-    if (strcmp(p->status, "failed") == 0)
+    if (payment_was_declined(p))
         return refuse_declined(req, p, p->reason);
-    if (strcmp(p->status, "voided") == 0)
+    if (strcmp(p->status, "failed") == 0 || strcmp(p->status, "voided") == 0)
         return refuse_voided(req, p);
     return reply(req, status, &authorization_table, p);
 }

@@ -124,6 +124,10 @@ int64_t payment_refundable(const struct payment *p);
 /* Doubles from 1 s to 30 s. */
 int64_t payment_retry_delay_s(int64_t attempts);
 bool payment_is_undecided(const char *status); /* pending or unknown */
+/* The reason of an authorization that failed because the bank was away, and is barred there. */
+#define NOT_PROCESSED "not_processed"
+/* Failed by the bank's own word about the card. */
+bool payment_was_declined(const struct payment *p);
 
 /* ---- store.c ---- */
 

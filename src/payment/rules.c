@@ -37,6 +37,11 @@ bool payment_is_undecided(const char *status)
     return same(status, "pending") || same(status, "unknown");
 }
 
+bool payment_was_declined(const struct payment *p)
+{
+    return same(p->status, "failed") && !(p->reason && same(p->reason, NOT_PROCESSED));
+}
+
 enum payment_task payment_task_of(const struct payment *p)
 {
     bool undecided = payment_is_undecided(p->status), authorized = same(p->status, "authorized");

@@ -92,7 +92,7 @@ static void ask_resolve(struct job *j)
     struct provider_charge charge = {0};
     int r = provider_lookup(j->payment->id, &charge);
     if (r == PROVIDER_ABSENT)
-        ask_void(j, VERDICT_FAILED, "not_processed");
+        ask_void(j, VERDICT_FAILED, NOT_PROCESSED);
     else if (r >= 0)
         decide_charge(j, r, &charge);
 }

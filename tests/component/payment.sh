@@ -173,6 +173,8 @@ says 'a bank that answers 500 leaves it open' 503 '.code == "payment_outcome_unk
 becomes 'until it is known that nothing was done' state 'failed|0|0'
 is 'and a late arrival is barred' "$(bank)" 'voided|0|0'
 is 'and the failure told' "$(events)" payment.failed
+authorize_again 1000
+says 'nobody hears that the card was declined' 409 '.code == "authorization_voided"'
 
 # ---- voiding ----
 

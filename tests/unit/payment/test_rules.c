@@ -103,3 +103,19 @@ Test(payment, is_undecided__only_pending_and_unknown__is_true)
     cr_assert_not(payment_is_undecided("authorized"));
     cr_assert_not(payment_is_undecided("failed"));
 }
+
+Test(payment, was_declined__the_bank_refused_the_card__is_true)
+{
+    cr_assert(
+        payment_was_declined(&(struct payment){.status = "failed", .reason = "do_not_honor"}));
+    cr_assert(payment_was_declined(&(struct payment){.status = "failed"}));
+}
+
+Test(payment, was_declined__the_bank_was_away_or_it_is_not_over__is_false)
+{
+    cr_assert_not(
+        payment_was_declined(&(struct payment){.status = "failed", .reason = NOT_PROCESSED}));
+    cr_assert_not(payment_was_declined(&(struct payment){.status = "unknown"}));
+    cr_assert_not(
+        payment_was_declined(&(struct payment){.status = "voided", .reason = "checkout_failed"}));
+}
