@@ -30,10 +30,12 @@ trap _end EXIT
 
 ok() { _checks=$((_checks + 1)) && printf 'ok %d - %s\n' "$_checks" "$1"; }
 
+# Whatever failed, the last answer is often why.
 not_ok() {
     _checks=$((_checks + 1)) _failures=$((_failures + 1))
     printf 'not ok %d - %s\n' "$_checks" "$1"
     [ -z "${2:-}" ] || printf '%s\n' "$2" | sed 's/^/#   /'
+    [ -z "$STATUS" ] || printf '#   last answer: %s %s\n' "$STATUS" "$(head -c 300 <<<"${BODY//$'\n'/ }")"
 }
 
 check() {
@@ -70,12 +72,12 @@ says() {
     local sentence=$1 want=$2 filter
     shift 2
     if [ "$STATUS" != "$want" ]; then
-        not_ok "$sentence" "status $STATUS, not $want: $BODY"
+        not_ok "$sentence" "status $STATUS, not $want"
         return
     fi
     for filter in "$@"; do
         if ! jq -e "$filter" >/dev/null 2>&1 <<<"$BODY"; then
-            not_ok "$sentence" "not so: $filter in $BODY"
+            not_ok "$sentence" "not so: $filter"
             return
         fi
     done

@@ -49,11 +49,13 @@ at_end() { undone+=("$1"); }
 
 ok() { tests=$((tests + 1)) && echo "ok $tests - $1"; }
 
+# Whatever failed, the last answer is often why.
 not_ok() {
     tests=$((tests + 1)) failures=$((failures + 1))
     echo "not ok $tests - $1"
     shift
     printf '    %s\n' "$@"
+    [ -z "$STATUS" ] || printf '    last answer: %s %s\n' "$STATUS" "$(head -c 300 "$WORK/answer" 2>/dev/null | tr -d '\0' | tr '\n' ' ')"
 }
 
 is() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "got:      $2" "expected: $3"; fi; }
@@ -61,7 +63,7 @@ is() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "got:      $2" "expect
 that() {
     local sentence=$1
     shift
-    if "$@"; then ok "$sentence"; else not_ok "$sentence" "failed: $*" "last answer: $STATUS $(head -c 600 "$WORK/answer" 2>/dev/null)"; fi
+    if "$@"; then ok "$sentence"; else not_ok "$sentence" "failed: $*"; fi
 }
 
 # wait_until SECONDS COMMAND...
@@ -117,7 +119,7 @@ header() { tr -d '\r' <"$WORK/headers" | awk -v name="$1:" 'tolower($1) == name 
 # must STATUS: for the steps before the one that is tested.
 must() {
     [ "$STATUS" = "$1" ] && return
-    not_ok "a step that should end with $1" "ended with $STATUS: $(head -c 600 "$WORK/answer")"
+    not_ok "a step that should end with $1" "ended with $STATUS"
     finish
 }
 
