@@ -6,6 +6,7 @@
 #   service_start SVC [NAME=VALUE...]       runs it (another port by PORT=...), waits until ready
 #   service_stop [SVC]                      ends it again; all of them at the end by themselves
 #   account NAME ROLE                       a new user of auth: sets ACCESS (the token) and ID
+#   ctl WORDS..., gives SENTENCE EXIT [JQ]  soukctl: EXIT, OUT and ERR tell; it ended so, and the filter is true
 #   deliver QUEUE TYPE AGGREGATE PAYLOAD    an event into that queue alone; see there for the rest
 #   aim METHOD URL [BODY] [HEADER...]       then  volley  sends all at once and tells "2 200, 1 409"
 # Every check prints a line of TAP; the script's exit status is 1 when one of them was not ok.
@@ -46,6 +47,24 @@ check() {
 
 # is SENTENCE VALUE WANTED
 is() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "it is '$2', not '$3'"; fi; }
+
+CTL=$SOUK_BUILD/src/soukctl
+
+ctl() {
+    EXIT=0
+    OUT=$("$CTL" "$@" 2>"$SCRATCH/err") || EXIT=$?
+    ERR=$(cat "$SCRATCH/err")
+}
+
+gives() {
+    if [ "$EXIT" != "$2" ]; then
+        not_ok "$1" "exit $EXIT, not $2: $OUT $ERR"
+    elif [ -n "${3:-}" ] && ! jq -e "$3" >/dev/null <<<"$OUT"; then
+        not_ok "$1" "not so: $3 in $OUT"
+    else
+        ok "$1"
+    fi
+}
 
 ask() {
     local method=$1 url=$2 body=${3:-}

@@ -5,7 +5,6 @@
 set -euo pipefail
 . tests/component-lib.sh
 
-CTL=$SOUK_BUILD/src/soukctl
 SINCE=$(date -u +%Y-%m-%dT%H:%M:%S.%6NZ)
 export SOUK_CTL_AUDIT=$SCRATCH/audit.log
 tails=()
@@ -22,17 +21,6 @@ clean_up() {
 }
 trap 'clean_up >/dev/null 2>&1; _end' EXIT
 
-ctl() {
-    EXIT=0
-    OUT=$("$CTL" "$@" 2>"$SCRATCH/err") || EXIT=$?
-    ERR=$(cat "$SCRATCH/err")
-}
-# gives SENTENCE EXIT [JQ]: of the last ctl
-gives() {
-    if [ "$EXIT" != "$2" ]; then not_ok "$1" "exit $EXIT, not $2: $OUT $ERR"; elif [ -n "${3:-}" ] && ! jq -e "$3" >/dev/null <<<"$OUT"; then
-        not_ok "$1" "not so: $3 in $OUT"
-    else ok "$1"; fi
-}
 # proof WORDS...: of what was made since this script began
 proof() { ctl events proof --since "$SINCE" --json "$@"; }
 # state SERVICE: a jq expression, of the event in ID

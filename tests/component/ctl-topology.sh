@@ -5,21 +5,8 @@ set -euo pipefail
 . tests/component-lib.sh
 
 AUDIT=$SCRATCH/audit.log
-CTL=$SOUK_BUILD/src/soukctl
 export SOUK_CTL_AUDIT=$AUDIT SOUK_DEFINITIONS=$PWD/rabbitmq/definitions.json SOUK_SERVICES=$SOUK_BUILD/src
 
-# ctl WORDS...: runs it; EXIT, OUT and ERR tell.
-ctl() {
-    EXIT=0
-    OUT=$("$CTL" "$@" 2>"$SCRATCH/err") || EXIT=$?
-    ERR=$(cat "$SCRATCH/err")
-}
-# gives SENTENCE EXIT [JQ]: of the last ctl
-gives() {
-    if [ "$EXIT" != "$2" ]; then not_ok "$1" "exit $EXIT, not $2: $OUT $ERR"; elif [ -n "${3:-}" ] && ! jq -e "$3" >/dev/null <<<"$OUT"; then
-        not_ok "$1" "not so: $3 in $OUT"
-    else ok "$1"; fi
-}
 # names SENTENCE LINE: the last check was wrong, in this one thing
 names() {
     local wrong

@@ -6,7 +6,6 @@ set -euo pipefail
 
 AUDIT=$SCRATCH/audit.log
 Q='order-queue'
-CTL=$SOUK_BUILD/src/soukctl
 export SOUK_CTL_AUDIT=$AUDIT
 broken=''
 
@@ -22,18 +21,6 @@ clean_up() {
 }
 trap 'clean_up >/dev/null 2>&1; _end' EXIT
 
-# ctl WORDS...: runs it; EXIT, OUT and ERR tell.
-ctl() {
-    EXIT=0
-    OUT=$("$CTL" "$@" 2>"$SCRATCH/err") || EXIT=$?
-    ERR=$(cat "$SCRATCH/err")
-}
-# gives SENTENCE EXIT [JQ]: of the last ctl
-gives() {
-    if [ "$EXIT" != "$2" ]; then not_ok "$1" "exit $EXIT, not $2: $OUT $ERR"; elif [ -n "${3:-}" ] && ! jq -e "$3" >/dev/null <<<"$OUT"; then
-        not_ok "$1" "not so: $3 in $OUT"
-    else ok "$1"; fi
-}
 dead() { [ "$("$CTL" dlq list --json "${@:2}" | jq .total)" = "$1" ]; }
 # ids QUEUE: the message ids in it, in their order; they stay.
 ids() {
