@@ -15,12 +15,12 @@
 
 #include "common/app/service.h"
 #include "common/base/uuid.h"
-#include "common/json/writer.h"
 #include "ctl/audit.h"
 #include "ctl/databases.h"
 #include "ctl/dlq.h"
 #include "ctl/event_text.h"
 #include "ctl/handled.h"
+#include "ctl/summary.h"
 
 #define BATCH_LIMIT      200
 #define CAREFUL_BATCH    50
@@ -311,32 +311,13 @@ static int redrive_queue(struct run *run, const struct queue_row *queue)
 static void report(const struct run *run)
 {
     const struct tally *t = &run->tally;
-    const struct {
-        const char *name, *text;
-        int64_t count;
-    } lines[] = {{"matched", "matched", t->matched}, {"redriven", "redriven", t->redriven},
+    const struct summary_row rows[] = {{"matched", "matched", t->matched, .always = true},
+        {"redriven", "redriven", t->redriven, .always = true},
         {"handled", "seen handled", t->handled}, {"failedAgain", "failed again", t->failed_again},
         {"notKnown", "not known yet (in a retry tier, or the consumer is off)", t->not_known},
         {"notSent", "not taken by the broker", t->not_sent},
         {"masked", "can't go: their secrets were masked", t->masked}};
-    if (run->ctl->json) {
-        struct buf out = {0};
-        struct json_writer w = json_writer_on(&out);
-        json_object_begin(&w);
-        json_put_text(&w, "run", run->audit.run);
-        json_put_bool(&w, "dryRun", run->dry);
-        for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
-            json_put_i64(&w, lines[i].name, lines[i].count);
-        json_object_end(&w);
-        fprintf(run->ctl->out, "%s\n", out.ptr);
-        buf_deinit(&out);
-        return;
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
-        if (i < 2 || lines[i].count)
-            fprintf(run->ctl->out, "%6lld %s\n", (long long)lines[i].count, lines[i].text);
-    if (run->dry)
-        fputs("nothing was sent (--dry-run)\n", run->ctl->out);
+    summary_print(run->ctl, run->audit.run, run->dry, rows, ARRAY_SIZE(rows));
 }
 
 static int redrive_all(struct run *run)

@@ -18,9 +18,9 @@
 #include <stdio.h>
 
 #include "common/app/service.h"
-#include "common/json/writer.h"
 #include "ctl/databases.h"
 #include "ctl/replay.h"
+#include "ctl/summary.h"
 
 #define BATCH_LIMIT      200
 #define PUBLISH_US       (10 * USEC_PER_SEC)
@@ -346,34 +346,15 @@ static int replay_all(struct replay_run *run)
 static void report(const struct replay_run *run)
 {
     const struct tally *t = &run->tally;
-    const struct {
-        const char *name, *text;
-        int64_t count;
-    } lines[] = {{"read", "events read", t->read},
-        {"matched", "of them for this queue", t->matched},
-        {"alreadyHandled", "already handled", t->already}, {"replayed", "replayed", t->sent},
-        {"late", "not handled in time", t->late},
+    const struct summary_row rows[] = {{"rebuild", NULL, run->rebuild, .is_flag = true},
+        {"read", "events read", t->read, .always = true},
+        {"matched", "of them for this queue", t->matched, .always = true},
+        {"alreadyHandled", "already handled", t->already, .always = true},
+        {"replayed", "replayed", t->sent, .always = true}, {"late", "not handled in time", t->late},
         {"notSent", "not taken by the broker", t->not_sent}};
-    if (run->ctl->json) {
-        struct buf out = {0};
-        struct json_writer w = json_writer_on(&out);
-        json_object_begin(&w);
-        json_put_text(&w, "run", run->replay.id);
-        json_put_bool(&w, "dryRun", run->dry);
-        json_put_bool(&w, "rebuild", run->rebuild);
-        for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
-            json_put_i64(&w, lines[i].name, lines[i].count);
-        json_object_end(&w);
-        fprintf(run->ctl->out, "%s\n", out.ptr);
-        buf_deinit(&out);
-        return;
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
-        if (i < 4 || lines[i].count)
-            fprintf(run->ctl->out, "%8lld %s\n", (long long)lines[i].count, lines[i].text);
-    if (run->dry)
-        fprintf(run->ctl->out, "nothing was sent (--dry-run)%s\n",
-            run->rebuild ? "; the stream has all that would be forgotten" : "");
+    summary_print(run->ctl, run->replay.id, run->dry, rows, ARRAY_SIZE(rows));
+    if (run->dry && run->rebuild && !run->ctl->json)
+        fputs("the stream has all that would be forgotten\n", run->ctl->out);
 }
 
 static int read_time(const struct args *args, const char *option, int64_t *ret_us)
