@@ -51,7 +51,8 @@ extern const size_t aibuddy_statements_count;
 
 /* Only one batch learns at a time, in whatever process. */
 int store_one_batch(struct pg_tx *tx);
-int store_order_created(struct pg_tx *tx, const struct order_created *o, int64_t at_us);
+/* Events order.created, of an order each. */
+int store_orders_created(struct pg_tx *tx, const struct event *const *created, size_t count);
 int store_order_cancelled(struct pg_tx *tx, const char *order_id, int64_t at_us);
 int store_item_told(struct pg_tx *tx, const struct product_updated *p, int64_t at_us);
 int store_profile_add(struct pg_tx *tx, const char *user_id);

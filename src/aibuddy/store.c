@@ -23,12 +23,10 @@ static const struct table rebuild_row_table =
 
 enum {
     SQL_ONE_BATCH,
-    SQL_ORDER_ADD,
-    SQL_ORDER_COUNT,
+    SQL_LEARN_ORDERS,
     SQL_ORDER_COUNTED,
     SQL_ORDER_UNCOUNT,
     SQL_ORDER_CANCEL,
-    SQL_ORDER_ITEMS,
     SQL_ITEM_TOLD,
     SQL_PROFILE_ADD,
     SQL_FORGET_ITEMS,
@@ -44,21 +42,43 @@ enum {
 
 const struct pg_statement aibuddy_statements[] = {
     [SQL_ONE_BATCH] = {"one_batch", "SELECT pg_advisory_xact_lock(hashtext('aibuddy learns'))"},
-    /* Four small steps, queued together: know the order, count it unless it is counted or
-     * cancelled, mark it. A cancellation that came first has left a cancelled row without lines,
-     * which they fill. */
-    [SQL_ORDER_ADD] = {"order_add",
-        "INSERT INTO known_orders AS k (order_id, user_id, day, told_at, skus, quantities, "
-        "counted) "
-        "SELECT $1, (SELECT $2::uuid WHERE NOT EXISTS (SELECT 1 FROM profiles p WHERE p.user_id = "
-        "$2 AND p.forgotten)), ($4::timestamptz AT TIME ZONE 'UTC')::date, $4, array_agg(sku), "
-        "array_agg(quantity), false FROM (SELECT i->>'sku' AS sku, "
-        "sum((i->>'quantity')::bigint)::bigint AS quantity FROM jsonb_array_elements($3::jsonb) i "
-        "GROUP BY 1 ORDER BY 1) lines ON CONFLICT (order_id) DO UPDATE SET user_id = "
-        "excluded.user_id, day = excluded.day, told_at = excluded.told_at, skus = excluded.skus, "
-        "quantities = excluded.quantities WHERE k.told_at IS NULL"},
-    [SQL_ORDER_COUNT] = {"order_count", "SELECT count_order(order_id) FROM known_orders WHERE "
-                                        "order_id = $1 AND NOT counted AND NOT cancelled"},
+    /* The orders of a batch, line by line: they become known, and are counted unless they are known
+     * or cancelled. A cancellation that came first has left a cancelled row without lines, which
+     * they fill. What is newest by its own time names an item, whenever it is told; of the same
+     * moment the greater. */
+    [SQL_LEARN_ORDERS] = {"learn_orders",
+        "WITH lines AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::uuid[], "
+        "$3::timestamptz[], $4::text[], $5::text[], $6::bigint[]) "
+        "AS l (order_id, user_id, at, sku, name, quantity)), "
+        "named AS (INSERT INTO items (sku, name, told_at, named_at) "
+        "SELECT DISTINCT ON (sku) sku, name, to_timestamp(0), at FROM lines l WHERE NOT EXISTS ("
+        "SELECT 1 FROM items t WHERE t.sku = l.sku AND (t.told_at <> to_timestamp(0) OR "
+        "(t.named_at, t.name) >= (l.at, l.name))) ORDER BY sku, at DESC, name DESC "
+        "ON CONFLICT (sku) DO UPDATE SET name = excluded.name, named_at = excluded.named_at), "
+        "learned AS (INSERT INTO known_orders AS k (order_id, user_id, day, told_at, skus, "
+        "quantities, counted) SELECT o.order_id, o.user_id, (o.at AT TIME ZONE 'UTC')::date, o.at, "
+        "array_agg(o.sku ORDER BY o.sku), array_agg(o.quantity ORDER BY o.sku), true FROM ("
+        "SELECT l.order_id, CASE WHEN p.user_id IS NULL THEN l.user_id END AS user_id, l.at, "
+        "l.sku, sum(l.quantity)::bigint AS quantity FROM lines l "
+        "LEFT JOIN profiles p ON p.user_id = l.user_id AND p.forgotten GROUP BY 1, 2, 3, 4) o "
+        "GROUP BY 1, 2, 4 "
+        "ON CONFLICT (order_id) DO UPDATE SET user_id = excluded.user_id, day = excluded.day, "
+        "told_at = excluded.told_at, skus = excluded.skus, quantities = excluded.quantities, "
+        "counted = NOT k.cancelled WHERE k.told_at IS NULL "
+        "RETURNING user_id, day, skus, quantities, counted), "
+        "paired AS (INSERT INTO pair_counts AS p (sku_a, sku_b, orders) "
+        "SELECT x.sku, y.sku, count(*) FROM learned o, unnest(o.skus) x (sku), "
+        "unnest(o.skus) y (sku) WHERE o.counted AND x.sku < y.sku GROUP BY 1, 2 "
+        "ON CONFLICT (sku_a, sku_b) DO UPDATE SET orders = p.orders + excluded.orders), "
+        "dated AS (INSERT INTO daily_counts AS d (day, sku, orders, units) "
+        "SELECT o.day, i.sku, count(*), sum(i.quantity) FROM learned o, "
+        "unnest(o.skus, o.quantities) i (sku, quantity) WHERE o.counted GROUP BY 1, 2 "
+        "ON CONFLICT (day, sku) DO UPDATE SET orders = d.orders + excluded.orders, "
+        "units = d.units + excluded.units) "
+        "INSERT INTO user_items AS u (user_id, sku, orders) "
+        "SELECT o.user_id, i.sku, count(*) FROM learned o, unnest(o.skus) i (sku) "
+        "WHERE o.counted AND o.user_id IS NOT NULL GROUP BY 1, 2 "
+        "ON CONFLICT (user_id, sku) DO UPDATE SET orders = u.orders + excluded.orders"},
     [SQL_ORDER_COUNTED] = {"order_counted", "UPDATE known_orders SET counted = NOT cancelled WHERE "
                                             "order_id = $1 AND counted = cancelled"},
     [SQL_ORDER_UNCOUNT] = {"order_uncount",
@@ -67,13 +87,6 @@ const struct pg_statement aibuddy_statements[] = {
         "INSERT INTO known_orders AS k (order_id, counted, cancelled, cancelled_at) VALUES ($1, "
         "false, true, $2) ON CONFLICT (order_id) DO UPDATE SET cancelled = true, cancelled_at = "
         "least(k.cancelled_at, $2)"},
-    /* What is newest by its own time wins, whenever it is told; of the same moment the greater. */
-    [SQL_ORDER_ITEMS] = {"order_items_told",
-        "INSERT INTO items AS t (sku, name, told_at, named_at) SELECT DISTINCT ON (1) i->>'sku', "
-        "i->>'name', to_timestamp(0), $2::timestamptz FROM jsonb_array_elements($1::jsonb) i "
-        "ORDER BY 1, 2 DESC ON CONFLICT (sku) DO UPDATE SET name = excluded.name, named_at = "
-        "excluded.named_at WHERE t.told_at = to_timestamp(0) AND (t.named_at, t.name) < "
-        "(excluded.named_at, excluded.name)"},
     [SQL_ITEM_TOLD] = {"item_told",
         "INSERT INTO items AS t (sku, name, category, active, told_at) VALUES ($1, $2, $3, $4, $5) "
         "ON CONFLICT (sku) DO UPDATE SET name = $2, category = $3, active = $4, told_at = $5, "
@@ -128,25 +141,32 @@ const struct pg_statement aibuddy_statements[] = {
 };
 const size_t aibuddy_statements_count = ARRAY_SIZE(aibuddy_statements);
 
-static const char *items_json(struct list items)
-{
-    return json_list_text(fiber_arena(), &order_item_table, items);
-}
-
 int store_one_batch(struct pg_tx *tx)
 {
     return pg_queue(tx, &aibuddy_statements[SQL_ONE_BATCH], PG_NO_ARGS);
 }
 
-int store_order_created(struct pg_tx *tx, const struct order_created *o, int64_t at_us)
+int store_orders_created(struct pg_tx *tx, const struct event *const *created, size_t count)
 {
-    const char *items = items_json(o->items);
-    TRY(pg_queue(
-        tx, &aibuddy_statements[SQL_ORDER_ITEMS], PG_ARGS(PG_TEXT(items), PG_TIME(at_us))));
-    TRY(pg_queue(tx, &aibuddy_statements[SQL_ORDER_ADD],
-        PG_ARGS(PG_TEXT(o->order_id), PG_TEXT(o->user_id), PG_TEXT(items), PG_TIME(at_us))));
-    TRY(pg_queue(tx, &aibuddy_statements[SQL_ORDER_COUNT], PG_ARGS(PG_TEXT(o->order_id))));
-    return pg_queue(tx, &aibuddy_statements[SQL_ORDER_COUNTED], PG_ARGS(PG_TEXT(o->order_id)));
+    struct buf ids = {0}, users = {0}, times = {0}, skus = {0}, names = {0}, quantities = {0};
+    for (size_t i = 0; i < count; i++) {
+        const struct order_created *o = created[i]->payload;
+        char at[CLOCK_TEXT_SIZE];
+        clock_format(created[i]->timestamp_us, at);
+        for (size_t j = 0; j < o->items.len; j++) {
+            const struct order_item *item = LIST_AT(o->items, struct order_item, j);
+            pg_array_put(&ids, o->order_id);
+            pg_array_put(&users, o->user_id);
+            pg_array_put(&times, at);
+            pg_array_put(&skus, item->sku);
+            pg_array_put(&names, item->name);
+            pg_array_put_i64(&quantities, item->quantity);
+        }
+    }
+    return pg_queue(tx, &aibuddy_statements[SQL_LEARN_ORDERS],
+        PG_ARGS(PG_TEXT(pg_array_text(&ids)), PG_TEXT(pg_array_text(&users)),
+            PG_TEXT(pg_array_text(&times)), PG_TEXT(pg_array_text(&skus)),
+            PG_TEXT(pg_array_text(&names)), PG_TEXT(pg_array_text(&quantities))));
 }
 
 int store_order_cancelled(struct pg_tx *tx, const char *order_id, int64_t at_us)

@@ -144,6 +144,7 @@ static int prepare_batch(struct pg_tx *tx, struct incoming *const *fresh, size_t
 static int handle_all(struct incoming *list, size_t count)
 {
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    const struct service *s = app()->service;
     struct pg_result entered;
     struct incoming **fresh = arena_array(fiber_arena(), count, sizeof(*fresh));
     TRY(pg_begin(app()->pg, &tx));
@@ -155,9 +156,13 @@ static int handle_all(struct incoming *list, size_t count)
     TRY(prepare_batch(tx, fresh, fresh_count));
     for (size_t i = 0; i < fresh_count; i++)
         TRY(handle_one(tx, fresh[i]));
+    if (fresh_count && s->after_batch)
+        TRY(s->after_batch(tx));
     FAULT("consumer_before_commit");
     TRY(pg_commit(tx));
     FAULT("consumer_after_commit");
+    if (fresh_count && s->batch_committed)
+        s->batch_committed();
     return 0;
 }
 

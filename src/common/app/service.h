@@ -35,6 +35,12 @@ struct service {
      * they will touch in one order, or to read it all at once instead of one by one. As a handler
      * otherwise. NULL ok. */
     int (*before_batch)(struct pg_tx *tx, const struct event *const *events, size_t count);
+    /* Runs in it after them: writes what they gathered. What before_batch and the handlers left in
+     * memory for it belongs to one transaction: the next before_batch forgets it. NULL ok. */
+    int (*after_batch)(struct pg_tx *tx);
+    /* That transaction is committed: what it left in memory for others may go to them. Must not
+     * park. Does not run when the answer to COMMIT is lost. NULL ok. */
+    void (*batch_committed)(void);
     const struct event_kind *const *publishes;
     size_t publishes_count;
     const struct pg_statement *statements;
