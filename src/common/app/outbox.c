@@ -28,12 +28,17 @@ static const struct field look_fields[] = {
 };
 static const struct table look_table = TABLE("OutboxLook", struct outbox_look, look_fields);
 
-enum { SQL_INSERT, SQL_LOOK, SQL_PURGE };
+enum { SQL_INSERT, SQL_INSERT_MANY, SQL_LOOK, SQL_PURGE };
 
 const struct pg_statement outbox_statements[] = {
     [SQL_INSERT] = {"outbox_insert",
         "INSERT INTO outbox (event_id, type, aggregate_id, correlation_id, trace_parent, body) "
         "VALUES ($1, $2, $3, $4, $5, $6)"},
+    [SQL_INSERT_MANY] = {"outbox_insert_many",
+        "INSERT INTO outbox (event_id, type, aggregate_id, correlation_id, trace_parent, body) "
+        "SELECT id, type, aggregate, correlation, trace, body FROM unnest($1::uuid[], $2::text[], "
+        "$3::text[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY "
+        "AS e (id, type, aggregate, correlation, trace, body, n) ORDER BY n"},
     [SQL_LOOK] = {"outbox_look",
         "SELECT count(*) FILTER (WHERE NOT held), "
         "coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE NOT held)), 0), "
@@ -85,26 +90,86 @@ static void write_envelope(struct buf *out, const struct event_kind *kind, const
     json_object_end(&w);
 }
 
+/* The events of one transaction, in the order in which they were added. */
+struct outbox_event {
+    struct outbox_event *next;
+    const char *id, *type, *aggregate_id, *correlation_id, *trace_parent, *body;
+};
+struct outbox_events {
+    struct outbox_event *first, **end;
+};
+
+static int insert_one(struct pg_tx *tx, const struct outbox_event *e)
+{
+    return pg_queue(tx, &outbox_statements[SQL_INSERT],
+        PG_ARGS(PG_TEXT(e->id), PG_TEXT(e->type), PG_TEXT(e->aggregate_id),
+            PG_TEXT(e->correlation_id), PG_TEXT(e->trace_parent), PG_TEXT(e->body)));
+}
+
+static int insert_many(struct pg_tx *tx, const struct outbox_event *first)
+{
+    struct buf ids = {0}, types = {0}, aggregates = {0}, correlations = {0}, traces = {0},
+               bodies = {0};
+    for (const struct outbox_event *e = first; e; e = e->next) {
+        pg_array_put(&ids, e->id);
+        pg_array_put(&types, e->type);
+        pg_array_put(&aggregates, e->aggregate_id);
+        pg_array_put(&correlations, e->correlation_id);
+        pg_array_put(&traces, e->trace_parent);
+        pg_array_put(&bodies, e->body);
+    }
+    return pg_queue(tx, &outbox_statements[SQL_INSERT_MANY],
+        PG_ARGS(PG_TEXT(pg_array_text(&ids)), PG_TEXT(pg_array_text(&types)),
+            PG_TEXT(pg_array_text(&aggregates)), PG_TEXT(pg_array_text(&correlations)),
+            PG_TEXT(pg_array_text(&traces)), PG_TEXT(pg_array_text(&bodies))));
+}
+
+/* One statement for all, when the transaction ends. */
+static int insert_events(struct pg_tx *tx, void *arg)
+{
+    const struct outbox_events *events = arg;
+    return events->first->next ? insert_many(tx, events->first) : insert_one(tx, events->first);
+}
+
+static void append(struct pg_tx *tx, struct outbox_event *e)
+{
+    void **slot = pg_at_commit(tx, insert_events);
+    struct outbox_events *events = *slot;
+    if (!events) {
+        *slot = events = arena_alloc(fiber_arena(), sizeof(*events));
+        *events = (struct outbox_events){.end = &events->first};
+    }
+    *events->end = e;
+    events->end = &e->next;
+}
+
 int outbox_add(
     struct pg_tx *tx, const struct event_kind *kind, const char *aggregate_id, const void *payload)
 {
-    char event_id[UUID_TEXT_SIZE];
+    struct arena *a = fiber_arena();
+    char *event_id = arena_alloc(a, UUID_TEXT_SIZE);
     const char *correlation_id = correlation_current();
     const struct work *work = work_current();
     struct buf body = {0};
-    int r = ERR_INVALID;
+    int r = 0;
     uuid_make(event_id);
     write_envelope(&body, kind, event_id, aggregate_id, correlation_id, payload);
-    if (body.len <= BUS_BODY_LIMIT)
-        r = pg_queue(tx, &outbox_statements[SQL_INSERT],
-            PG_ARGS(PG_TEXT(event_id), PG_TEXT(kind->type), PG_TEXT(aggregate_id),
-                PG_TEXT(correlation_id), PG_TEXT(work ? work->trace_parent : NULL),
-                PG_SPAN(buf_span(&body))));
-    else /* it could never be published and would stay in the relay's way */
+    struct outbox_event *e = arena_alloc(a, sizeof(*e));
+    if (body.len <= BUS_BODY_LIMIT) {
+        *e = (struct outbox_event){.id = event_id,
+            .type = kind->type,
+            .aggregate_id = arena_strdup(a, aggregate_id),
+            .correlation_id = arena_strdup(a, correlation_id),
+            .trace_parent = work ? arena_strdup(a, work->trace_parent) : NULL,
+            .body = arena_strndup(a, body.ptr, body.len)};
+        append(tx, e);
+        work_adds_event();
+    } else { /* it could never be published and would stay in the relay's way */
         error_note("%s of %zu bytes is too big for the broker", kind->type, body.len);
+        r = ERR(ERR_INVALID);
+    }
     buf_deinit(&body);
-    work_adds_event();
-    return r < 0 ? ERR(r) : r;
+    return r;
 }
 
 /* What the running work added is committed by now; what others added may not be. */

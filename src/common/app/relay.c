@@ -43,7 +43,9 @@
 #define RETRY_FLOOR_US    (100 * USEC_PER_MS)
 #define RETRY_CEILING_US  (1 * USEC_PER_SEC)
 #define PARKED_RETRY_US   (60 * USEC_PER_SEC)
-#define GATHER_US         (5 * USEC_PER_MS)
+#define GATHER_SHARE      2
+#define GATHER_MIN_US     (3 * USEC_PER_MS)
+#define GATHER_MAX_US     (15 * USEC_PER_MS)
 
 struct outbox_row {
     int64_t seq, parks;
@@ -101,7 +103,7 @@ static struct metric failures = {
 static struct fiber_signal wake;
 static struct fiber *relay;
 static bool nudged;
-static int64_t looked_us;
+static int64_t looked_us, gather_us = GATHER_MIN_US;
 
 void outbox_wake(void)
 {
@@ -365,11 +367,11 @@ static int relay_window(struct progress *ret_progress)
     return tell(&w, &ret_progress->gone) ? ERR(ERR_UNAVAILABLE) : 0;
 }
 
-/* A window costs two round trips, whatever its size. So under load, when the last look was less
- * than GATHER_US ago, the next one waits until then; after a quiet moment it doesn't. */
+/* A window costs two round trips, whatever its size. So under load the next one waits until
+ * GATHER_SHARE times as long as the last one took are over; after a quiet moment it doesn't. */
 static void gather(void)
 {
-    int64_t until_us = looked_us + GATHER_US, now = clock_mono_us();
+    int64_t until_us = looked_us + gather_us, now = clock_mono_us();
     if (now < until_us)
         (void)fiber_sleep(until_us - now);
 }
@@ -384,6 +386,8 @@ static int relay_all(bool *ret_found, bool *ret_progress)
         nudged = false;
         looked_us = clock_mono_us();
         int r = relay_window(&p);
+        gather_us =
+            usec_clamp(GATHER_SHARE * (clock_mono_us() - looked_us), GATHER_MIN_US, GATHER_MAX_US);
         arena_reset(fiber_arena());
         *ret_found |= p.claimed > 0;
         *ret_progress |= p.gone > 0;

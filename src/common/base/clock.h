@@ -9,6 +9,11 @@
 #define USEC_PER_SEC INT64_C(1000000)
 #define USEC_NEVER   INT64_MAX
 
+static inline int64_t usec_clamp(int64_t us, int64_t low_us, int64_t high_us)
+{
+    return us < low_us ? low_us : us > high_us ? high_us : us;
+}
+
 int64_t clock_wall_us(void);
 int64_t clock_mono_us(void);
 

@@ -7,9 +7,10 @@
  * At most `prefetch` tags are unsettled, and while one batch is out hardly any but its own can be
  * settled, so the known tags span about prefetch + batch.
  *
- * A batch costs its consumer a transaction, whatever its size. So under load, when the last one was
- * handed over less than GATHER_US ago, what is there waits for company until then, or until the
- * batch is full; after a quiet moment nothing waits.
+ * A batch costs its consumer a transaction, whatever its size. So what is there waits for company
+ * until the consumer has been idle for GATHER_SHARE times as long as the last batch took it, within
+ * bounds, or until the batch is full. After a quiet moment nothing waits; on a machine that is busy
+ * a batch takes longer, so that the next one holds more.
  *
  * Pausing cancels, waits for the batch that is out, sends its acks, and closes the channel, which
  * gives back what was not handed out. (Giving that back one by one, at once, lost acks: with so
@@ -29,7 +30,9 @@
 enum mark { MARK_OPEN, MARK_ACK, MARK_SETTLED };
 
 #define HAND_AGAIN_US (200 * USEC_PER_MS)
-#define GATHER_US     (10 * USEC_PER_MS)
+#define GATHER_SHARE  4
+#define GATHER_MIN_US (5 * USEC_PER_MS)
+#define GATHER_MAX_US (30 * USEC_PER_MS)
 
 void puller_init(struct puller *p, const char *tag)
 {
@@ -192,8 +195,16 @@ int64_t puller_hand_after_us(const struct puller *p)
 {
     if (p->batch_out || p->ready_head == NULL)
         return USEC_NEVER;
-    int64_t gather_us = p->ready_count < p->wish.batch_limit ? p->handed_us + GATHER_US : 0;
-    return gather_us > p->hand_after_us ? gather_us : p->hand_after_us;
+    int64_t gathered_us = p->ready_count < p->wish.batch_limit ? p->gather_until_us : 0;
+    return gathered_us > p->hand_after_us ? gathered_us : p->hand_after_us;
+}
+
+void puller_batch_done(struct puller *p)
+{
+    int64_t took_us = clock_mono_us() - p->handed_us;
+    p->gather_until_us =
+        p->handed_us + usec_clamp(GATHER_SHARE * took_us, GATHER_MIN_US, GATHER_MAX_US);
+    p->batch_out = false;
 }
 
 /* The next batch: what is there, but a suspect goes alone. */

@@ -19,8 +19,9 @@ struct puller {
     struct bus_parcel *ready_head, *ready_tail;
     size_t ready_count;
     bool batch_out;
-    int64_t hand_after_us, handed_us; /* not before; the last one was */
-    uint8_t *marks;                   /* enum mark, by tag modulo marks_count */
+    int64_t handed_us, hand_after_us,
+        gather_until_us; /* the last one; none before, or only a full one */
+    uint8_t *marks;      /* enum mark, by tag modulo marks_count */
     size_t marks_count;
     uint64_t lowest, next_tag; /* known tags: lowest <= tag < next_tag */
     uint64_t delivered;
@@ -35,6 +36,7 @@ bool puller_idle(const struct puller *p);
 int puller_deliver(struct puller *p, struct wire *w, struct bus_parcel *parcel);
 void puller_refuse(struct puller *p, struct wire *w, uint64_t tag); /* dead-letters it */
 void puller_settle(struct puller *p, struct wire *w, const struct settlement *s);
+void puller_batch_done(struct puller *p); /* the one that was out has ended */
 void puller_batch_back(struct puller *p, struct bus_batch *batch);
 void puller_closed(struct puller *p);             /* channel.close-ok, or the connection is gone */
 struct bus_batch *puller_batch(struct puller *p); /* the next one, or NULL */

@@ -221,7 +221,7 @@ static void obey_mail(struct worker *w)
         puller_settle(&w->puller, w->links[LINK_CONSUME].wire, &in.settlements.items[i]);
     mem_free(in.settlements.items);
     if (in.batch_done)
-        w->puller.batch_out = false;
+        puller_batch_done(&w->puller);
     if (in.batch_back)
         puller_batch_back(&w->puller, in.batch_back);
     puller_wish(&w->puller, &in.wish);

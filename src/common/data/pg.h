@@ -119,15 +119,15 @@ int pg_run(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args,
  * plan for any array that it would plan anew each time, which costs more than running it. Not for
  * statements whose best plan depends on which of their arguments are NULL. */
 int pg_reuse_plans(struct pg_tx *tx);
+/* `fn(tx, *slot)` queues what belongs to the end of the transaction, when pg_commit begins; never
+ * when it is rolled back. One `fn` for a transaction. Gives the slot, which is NULL at first; what
+ * is put there must live as long as the transaction. */
+typedef int (*pg_finish_fn)(struct pg_tx *tx, void *arg);
+void **pg_at_commit(struct pg_tx *tx, pg_finish_fn fn);
 /* COMMIT with everything still queued. 0; as pg_run; ERR_UNKNOWN: the connection broke or was
  * silent after COMMIT was sent, look the effect up before doing it again. Once sent it is not
  * cancelled. After a failure the transaction is over. */
 int pg_commit(struct pg_tx *tx) PARKS;
-/* Savepoints for batches (queued, no round trip of their own); each replaces the one before. After
- * a failure the way back exists only if the last savepoint was known to be set (a wait came
- * between); else the failure is returned again and the whole transaction must go. */
-int pg_savepoint(struct pg_tx *tx);
-int pg_rollback_to_savepoint(struct pg_tx *tx) PARKS;
 /* Ends the transaction; rolls back unless committed; gives the connection back. For CLEANUP: takes
  * struct pg_tx **. */
 void pg_tx_end(struct pg_tx **tx) PARKS;

@@ -127,8 +127,6 @@ static void step_succeeded(struct pg_link *l, const struct pg_step *step, PGresu
         prepared_entry(l, step->statement)->state = PREPARED_YES;
     if (step->min_affected > 0 && affected_rows(res) < step->min_affected && !failed_already(l))
         l->unmet = step->outcome;
-    if (step->done)
-        ++*step->done;
     if (step->keep) {
         result_drop(&l->kept);
         l->kept = res;
@@ -325,7 +323,6 @@ int pg_link_send(
                      .keep = want.keep,
                      .min_affected = want.min_affected,
                      .outcome = want.outcome,
-                     .done = want.done,
                  });
     return 0;
 }

@@ -38,7 +38,6 @@ struct pg_step {
     const struct pg_statement *statement;
     int64_t min_affected; /* 0: no expectation */
     int outcome;
-    unsigned *done; /* counted up when it succeeded; NULL ok */
 };
 
 /* What the sender of a statement wants to know about it. */
@@ -46,7 +45,6 @@ struct pg_want {
     bool keep;
     int64_t min_affected;
     int outcome;
-    unsigned *done;
 };
 
 struct pg_link {

@@ -1,4 +1,4 @@
-/* Transactions on a link. BEGIN, SAVEPOINT, COMMIT are prepared statements like any other and
+/* Transactions on a link. BEGIN and COMMIT are prepared statements like any other and
  * travel in the same pipeline; BEGIN is put there by the first statement, so a transaction that
  * did nothing costs nothing.
  *
@@ -11,6 +11,7 @@
  * losing it is ERR_UNKNOWN. The same holds for a single statement outside of a transaction, unless
  * its text begins with SELECT. */
 
+#include <assert.h>
 #include <strings.h>
 
 #include "common/base/crypto.h"
@@ -22,11 +23,12 @@
 struct pg_tx {
     struct pg_pool *pool;
     struct pg_link *link;
-    bool begun;   /* BEGIN is under way or done */
-    bool over;    /* committed, or failed to: nothing may follow */
-    bool expects; /* an expectation was queued since the last wait */
-    int failure;  /* the first; nothing but a rollback may follow */
-    unsigned savepoints_queued, savepoints_done;
+    bool begun;          /* BEGIN is under way or done */
+    bool over;           /* committed, or failed to: nothing may follow */
+    bool expects;        /* an expectation was queued since the last wait */
+    int failure;         /* the first; nothing but a rollback may follow */
+    pg_finish_fn finish; /* at commit, with its argument */
+    void *finish_arg;
 };
 
 static const struct pg_statement sql_begin = {"souk_begin", "BEGIN", NULL};
@@ -34,10 +36,6 @@ static const struct pg_statement sql_commit = {"souk_commit", "COMMIT", NULL};
 static const struct pg_statement sql_rollback = {"souk_rollback", "ROLLBACK", NULL};
 static const struct pg_statement sql_reuse_plans = {
     "souk_reuse_plans", "SET LOCAL plan_cache_mode = force_generic_plan", NULL};
-static const struct pg_statement sql_savepoint = {"souk_savepoint", "SAVEPOINT souk", NULL};
-static const struct pg_statement sql_release = {"souk_release", "RELEASE SAVEPOINT souk", NULL};
-static const struct pg_statement sql_rollback_to = {
-    "souk_rollback_to", "ROLLBACK TO SAVEPOINT souk", NULL};
 
 /* ---- one transaction ---- */
 
@@ -134,10 +132,19 @@ int pg_run(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args,
     return r < 0 ? ERR(r) : r;
 }
 
+void **pg_at_commit(struct pg_tx *tx, pg_finish_fn fn)
+{
+    assert((!tx->finish || tx->finish == fn) && "a transaction has one end");
+    tx->finish = fn;
+    return &tx->finish_arg;
+}
+
 int pg_commit(struct pg_tx *tx)
 {
     int r = 0;
 
+    if (tx->finish && !tx->over && !tx->failure)
+        TRY(tx->finish(tx, tx->finish_arg));
     if (!tx->begun && !tx->over && !tx->failure) {
         tx->over = true;
         return 0;
@@ -172,30 +179,6 @@ void pg_tx_end(struct pg_tx **txp)
         fiber_shield_end(shield);
     }
     pg_pool_give(tx->pool, l, tx->failure < 0);
-}
-
-/* ---- savepoints ---- */
-
-/* One savepoint at a time: the next one releases the one before, so that a long batch does not nest
- * a thousand deep. */
-int pg_savepoint(struct pg_tx *tx)
-{
-    if (tx->savepoints_queued > 0)
-        TRY(tx_send(tx, &sql_release, PG_NO_ARGS, (struct pg_want){0}));
-    TRY(tx_send(tx, &sql_savepoint, PG_NO_ARGS, (struct pg_want){.done = &tx->savepoints_done}));
-    tx->savepoints_queued++;
-    return 0;
-}
-
-int pg_rollback_to_savepoint(struct pg_tx *tx)
-{
-    if (tx->link->broken || tx->savepoints_queued == 0)
-        return ERR(tx->failure < 0 ? tx->failure : ERR_INVALID);
-    /* A savepoint that was skipped would let us fall to an older one and undo more than asked. */
-    if (tx->failure && tx->savepoints_done != tx->savepoints_queued)
-        return tx_fail(tx, tx->failure);
-    tx->failure = 0;
-    return tx_send(tx, &sql_rollback_to, PG_NO_ARGS, (struct pg_want){0});
 }
 
 /* ---- without a transaction of their own ---- */

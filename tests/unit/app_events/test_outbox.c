@@ -28,6 +28,25 @@ Test(outbox, an_event_of_a_transaction_that_is_rolled_back__never_was)
     frame_run(rollback, NULL);
 }
 
+static void together(void)
+{
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    cr_assert_eq(pg_begin(app()->pg, &tx), 0);
+    for (int i = 0; i < 30; i++)
+        cr_assert_eq(
+            outbox_add(tx, &happened, i % 2 ? "a" : "b", &(struct happened){"{\"we,ll\\'}", i}), 0);
+    cr_assert_eq(pg_commit(tx), 0);
+}
+Test(outbox, events_of_one_transaction__keep_their_order_and_their_text)
+{
+    frame_run(together, NULL);
+    cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM outbox, generate_series(0, 29) AS i "
+                                    "WHERE seq = i + 1 AND body::jsonb->'payload'->>'number' = "
+                                    "i::text AND aggregate_id = CASE i % 2 WHEN 1 THEN 'a' ELSE "
+                                    "'b' END AND body::jsonb->'payload'->>'how' = '{\"we,ll\\''}'"),
+        "30");
+}
+
 /* The broker says "no queue" to one kind until it is bound. */
 static void stubborn(void)
 {

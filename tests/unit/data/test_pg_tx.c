@@ -292,44 +292,48 @@ PG_TEST(pg_tx, commit__that_fails_itself__has_rolled_back)
     pg_pool_free(p);
 }
 
-/* ---- savepoints ---- */
+/* ---- the end ---- */
 
-PG_TEST(pg_tx, rollback_to_savepoint__after_a_failure__keeps_what_was_before)
+static int take_ids(struct pg_tx *tx, void *arg)
+{
+    for (const int64_t *id = arg; *id; id++)
+        TRY(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(*id), PG_I64(1))));
+    return 0;
+}
+
+PG_TEST(pg_tx, at_commit__queues_once_and_only_then)
 {
     struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    int64_t ids[] = {2, 3, 0};
 
     pg_test_items();
     OK(pg_begin(p, &tx));
-    for (int id = 2; id < 6; id++) {
-        OK(pg_savepoint(tx));
-        OK(pg_run(tx, &sql_item_insert, PG_ARGS(PG_I64(id), PG_I64(1)), NULL));
-        if (id % 2) {
-            GIVES(PG_UNIQUE, pg_run(tx, &sql_item_insert, PG_ARGS(PG_I64(1), PG_I64(1)), NULL));
-            OK(pg_rollback_to_savepoint(tx));
-        }
-    }
+    void **slot = pg_at_commit(tx, take_ids);
+    cr_assert_null(*slot);
+    *slot = ids;
+    cr_assert_eq(*pg_at_commit(tx, take_ids), ids);
     OK(pg_commit(tx));
+    GIVES(ERR_INVALID, pg_commit(tx));
     pg_tx_end(&tx);
     cr_assert_str_eq(
-        pg_server_exec("SELECT string_agg(id::text, ',' ORDER BY id) FROM item"), "1,2,4");
+        pg_server_exec("SELECT string_agg(id::text, ',' ORDER BY id) FROM item"), "1,2,3");
     pg_pool_free(p);
 }
 
-PG_TEST(pg_tx, rollback_to_savepoint__that_was_never_reached__is_refused)
+PG_TEST(pg_tx, at_commit__of_a_transaction_that_failed_or_is_given_up__never_runs)
 {
     struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    int64_t ids[] = {2, 0};
 
     pg_test_items();
     OK(pg_begin(p, &tx));
-    GIVES(ERR_INVALID, pg_rollback_to_savepoint(tx));
-    OK(pg_savepoint(tx));
-    OK(pg_run(tx, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1)), NULL));
-    OK(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(1), PG_I64(1)))); /* fails… */
-    OK(pg_savepoint(tx));                                              /* …so this is skipped */
-    GIVES(PG_UNIQUE, pg_run(tx, &sql_item_count, PG_NO_ARGS, NULL));
-    GIVES(PG_UNIQUE, pg_rollback_to_savepoint(tx));
+    *pg_at_commit(tx, take_ids) = ids;
+    pg_tx_end(&tx);
+    OK(pg_begin(p, &tx));
+    *pg_at_commit(tx, take_ids) = ids;
+    GIVES(PG_UNIQUE, pg_run(tx, &sql_item_insert, PG_ARGS(PG_I64(1), PG_I64(1)), NULL));
     GIVES(PG_UNIQUE, pg_commit(tx));
     pg_tx_end(&tx);
     cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "1");
