@@ -109,7 +109,7 @@ int post_authorization(struct request *req)
     job_ask(&j);
     FAULT("payment_after_provider");
     int r = record_shielded(&j);
-    if (r == PG_CHECK)
+    if (r == PG_NOT_NULL)
         return answer_current(req, p->id);
     TRY(r);
     FAULT("payment_after_authorize_commit");
@@ -188,7 +188,8 @@ static int wish_capture(const char *order_id, struct job *j)
     j->payment = p;
     if (p->ordered < 0 && !p->cancelled) {
         struct ordered wish = {order_id, p->amount.amount, p->amount.currency};
-        TRY(store_ordered(tx, (struct list){1, &wish}));
+        struct list ordered;
+        TRY(store_ordered(tx, (struct list){1, &wish}, &ordered));
         p->ordered = p->amount.amount;
     }
     j->task = p->busy || p->cancelled ? TASK_NONE : payment_task_of(p);
@@ -205,6 +206,6 @@ int post_capture(struct request *req)
     if (!j.payment)
         return refuse(req, OUTCOME_NOT_FOUND, "Order %s has no payment", params->order_id);
     TRY(work_now(&j));
-    app_nudge(WORKER);
+    payment_nudge();
     return answer_state(req, j.payment, 200);
 }

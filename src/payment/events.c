@@ -1,5 +1,9 @@
 /* What the payment service tells and hears. The order's events only write a wish into the payment's
- * row; the worker asks the bank. A wish for an order without a payment changes nothing. */
+ * row; the worker asks the bank. A wish for an order without a payment changes nothing.
+ *
+ * What a batch orders is claimed for this process by the statement that writes the wish, and goes
+ * to the worker as soon as that is committed. When the process dies before, or does not hear of the
+ * commit, the lease runs out. */
 
 #include "payment/payment.h"
 
@@ -17,6 +21,11 @@ int payment_publish(struct pg_tx *tx, const struct event_kind *kind, const struc
     return outbox_add(tx, kind, p->id, &e);
 }
 
+/* What the batch at hand leaves for the worker; it lives in the batch's arena. */
+static struct list ordered;
+static int64_t ordered_until_us;
+static bool cancelled;
+
 /* All orders that a batch tells of are written in one statement, before its handlers run. A
  * cancellation of the same batch comes after them then, whichever came first: giving back wins in
  * any order. */
@@ -24,28 +33,42 @@ int payment_before_batch(struct pg_tx *tx, const struct event *const *events, si
 {
     struct ordered *orders = arena_array(fiber_arena(), count, sizeof(*orders));
     size_t n = 0;
+    ordered = (struct list){0};
+    cancelled = false;
     for (size_t i = 0; i < count; i++) {
         if (strcmp(events[i]->type, EVENT_ORDER_CREATED.type) != 0)
             continue;
         const struct order_created *o = events[i]->payload;
         orders[n++] = (struct ordered){o->order_id, o->total_amount, o->currency};
     }
-    return n ? store_ordered(tx, (struct list){n, orders}) : 0;
+    ordered_until_us = clock_mono_us() + CAPTURE_LEASE_S * USEC_PER_SEC;
+    return n ? store_ordered(tx, (struct list){n, orders}, &ordered) : 0;
+}
+
+void payment_batch_committed(void)
+{
+    if (ordered.len)
+        payment_capture(ordered, ordered_until_us);
+    if (cancelled)
+        payment_nudge();
 }
 
 static int on_order_created(struct pg_tx *tx, const struct event *e)
 {
     (void)tx, (void)e; /* the row knows already */
-    app_nudge(WORKER);
     return 0;
 }
 
 static int on_order_cancelled(struct pg_tx *tx, const struct event *e)
 {
     const struct order_event *o = e->payload;
-    TRY(store_cancelled(tx, o->order_id, o->reason));
-    app_nudge(WORKER);
-    return 0;
+    cancelled = true;
+    for (size_t i = 0; i < ordered.len; i++) {
+        struct payment *p = LIST_AT(ordered, struct payment, i);
+        if (strcmp(p->order_id, o->order_id) == 0)
+            p->cancelled = true;
+    }
+    return store_cancelled(tx, o->order_id, o->reason);
 }
 
 static int on_user_deactivated(struct pg_tx *tx, const struct event *e)

@@ -15,6 +15,7 @@ int main(int argc, char **argv)
         SERVICE_TABLE(routes, payment_routes),
         .queue = "payment-settlement-queue",
         .before_batch = payment_before_batch,
+        .batch_committed = payment_batch_committed,
         SERVICE_TABLE(consumers, payment_consumers),
         SERVICE_TABLE(publishes, payment_publishes),
         SERVICE_TABLE(statements, payment_statements),

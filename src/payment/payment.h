@@ -157,14 +157,16 @@ int store_lock(struct pg_tx *tx, const char *id, struct payment **ret_payment) P
 int store_lock_by_order(struct pg_tx *tx, const char *order_id, struct payment **ret_payment) PARKS;
 int store_refunds(const char *payment_id, struct list *ret_refunds) PARKS;
 
-/* Wishes of the order; they change nothing when the payment is over (queued). */
+/* Wishes of the order; they change nothing when the payment is over. */
 struct ordered {
     const char *order_id;
     int64_t amount;
     const char *currency;
 };
-int store_ordered(struct pg_tx *tx, struct list orders); /* of struct ordered, each once */
-int store_cancelled(struct pg_tx *tx, const char *order_id, const char *reason);
+/* Orders are struct ordered, each once. Answers with the payments that have the wish now; what is
+ * authorized among them is the caller's to capture, for CAPTURE_LEASE_S at least. */
+int store_ordered(struct pg_tx *tx, struct list orders, struct list *ret_payments) PARKS;
+int store_cancelled(struct pg_tx *tx, const char *order_id, const char *reason); /* queued */
 /* An order that will never be authorized (queued); PG_UNIQUE at the next wait when a payment came
  * first. */
 int store_tombstone(struct pg_tx *tx, const char *id, const char *order_id, const char *reason);
@@ -175,7 +177,7 @@ int store_lease(struct pg_tx *tx, const char *id, int64_t lease_s);
 int store_claim(int64_t limit, int64_t lease_s, struct list *ret_payments) PARKS;
 int store_claim_refunds(int64_t limit, int64_t lease_s, struct list *ret_refunds) PARKS;
 
-/* Results (queued). Each fails the transaction with PG_CHECK when the row is not any more in a
+/* Results (queued). Each fails the transaction with PG_NOT_NULL when the row is not any more in a
  * state that allows it, so a result is never written twice. */
 int store_authorized(struct pg_tx *tx, const char *id, const char *reference);
 int store_undecided(struct pg_tx *tx, const char *id);
@@ -200,11 +202,16 @@ int store_refund_retry(struct pg_tx *tx, const char *id, int64_t delay_s);     /
 /* ---- worker.c ---- */
 
 #define AUTHORIZE_LEASE_S 5  /* more than a request's deadline */
+#define CAPTURE_LEASE_S   3  /* at least, for what is captured as soon as it is ordered */
 #define WORK_LEASE_S      15 /* more than a call to the bank may take */
 #define WORKER            "payments"
 
 int payment_start(void);
-/* A refund was committed. */
+/* Payments that store_ordered() gave and that are committed; it keeps copies. `until_us`
+ * (monotonic) is the end of their lease. */
+void payment_capture(struct list payments, int64_t until_us);
+/* Something is due: a wish, a refund was committed. */
+void payment_nudge(void);
 void payment_refund_nudge(void);
 /* What became of one task. */
 enum verdict {
@@ -226,13 +233,14 @@ struct job {
 };
 /* Asks the bank. Must hold no transaction. */
 void job_ask(struct job *j) PARKS;
-/* Writes the verdict and its event in a transaction of its own. PG_CHECK when somebody else decided
- * meanwhile. */
+/* Writes the verdict and its event in a transaction of its own. PG_NOT_NULL when somebody else
+ * decided meanwhile. */
 int job_record(struct job *j) PARKS;
 
 /* ---- events.c ---- */
 
 int payment_before_batch(struct pg_tx *tx, const struct event *const *events, size_t count);
+void payment_batch_committed(void);
 extern const struct consumer_row payment_consumers[];
 extern const size_t payment_consumers_count;
 extern const struct event_kind *const payment_publishes[];

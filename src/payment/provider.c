@@ -61,11 +61,12 @@ int provider_authorize(const char *key, const char *token, const struct money *a
     return end(begun_us, "authorize", chosen->authorize(key, token, amount, ret_charge));
 }
 
-int provider_capture(const char *key, const char *reference, const struct money *amount,
-    struct provider_charge *ret_answer)
+void provider_capture(struct provider_capture *captures, size_t count)
 {
     int64_t begun_us = begin();
-    return end(begun_us, "capture", chosen->capture(key, reference, amount, ret_answer));
+    chosen->capture(captures, count);
+    for (size_t i = 0; i < count; i++)
+        captures[i].r = end(begun_us, "capture", captures[i].r);
 }
 
 int provider_void(const char *key, const char *charge_key, struct provider_charge *ret_answer)

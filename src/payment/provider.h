@@ -21,14 +21,20 @@ struct provider_charge {
     bool voided;
 };
 
+struct provider_capture {
+    const char *key, *reference;
+    struct money amount;
+    int r; /* as any call's */
+    struct provider_charge answer;
+};
+
 struct provider {
     const char *name;
     int (*start)(void);
     int (*validate)(const char *token, struct provider_charge *ret_answer);
     int (*authorize)(const char *key, const char *token, const struct money *amount,
         struct provider_charge *ret_charge);
-    int (*capture)(const char *key, const char *reference, const struct money *amount,
-        struct provider_charge *ret_answer);
+    void (*capture)(struct provider_capture *captures, size_t count);
     int (*void_charge)(const char *key, const char *charge_key, struct provider_charge *ret_answer);
     int (*refund)(const char *key, const char *reference, const struct money *amount,
         struct provider_charge *ret_answer);
@@ -44,9 +50,9 @@ int provider_validate(const char *token, struct provider_charge *ret_answer) PAR
 /* Reserves the amount. */
 int provider_authorize(const char *key, const char *token, const struct money *amount,
     struct provider_charge *ret_charge) PARKS;
-/* Takes the amount, at most what was authorized; what is left is set free. */
-int provider_capture(const char *key, const char *reference, const struct money *amount,
-    struct provider_charge *ret_answer) PARKS;
+/* Takes each amount, at most what was authorized; what is left is set free. Fills r and answer of
+ * each. */
+void provider_capture(struct provider_capture *captures, size_t count) PARKS;
 /* Gives up the charge that was or will be asked for with `charge_key`: when it never arrived, it
  * can't any more. Refused once it is captured. */
 int provider_void(const char *key, const char *charge_key, struct provider_charge *ret_answer)

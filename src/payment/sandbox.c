@@ -62,6 +62,12 @@ static const struct field charge_fields[] = {
 };
 static const struct table charge_table = TABLE("SandboxCharge", struct charge_row, charge_fields);
 
+struct key_row {
+    const char *key;
+};
+static const struct field key_fields[] = {FIELD_TEXT(struct key_row, key, "key")};
+static const struct table key_table = TABLE("SandboxKey", struct key_row, key_fields);
+
 struct done_row {
     bool done;
 };
@@ -73,19 +79,22 @@ enum { SQL_AUTHORIZE, SQL_LOOKUP, SQL_CAPTURE, SQL_CAPTURE_FAILED, SQL_VOID, SQL
 static const struct pg_statement statements[] = {
     [SQL_AUTHORIZE] = {"sandbox_authorize",
         "INSERT INTO sandbox_charges (key, token, amount, currency, state, reason, "
-        "capture_failures) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (key) DO NOTHING "
-        "RETURNING key, state, reason, capture_failures",
+        "capture_failures) VALUES ($1, $2, $3, $4, $5::text::sandbox_state, $6, $7) "
+        "ON CONFLICT (key) DO NOTHING RETURNING key, state::text, reason, capture_failures",
         &charge_table},
     [SQL_LOOKUP] = {"sandbox_lookup",
-        "SELECT key, state, reason, capture_failures FROM sandbox_charges WHERE key = $1",
+        "SELECT key, state::text, reason, capture_failures FROM sandbox_charges WHERE key = $1",
         &charge_table},
     [SQL_CAPTURE] = {"sandbox_capture",
         "WITH entered AS (INSERT INTO sandbox_operations (key, charge, kind, amount) "
-        "SELECT $1::text, key, 'capture', $3::bigint FROM sandbox_charges WHERE key = $2 "
-        "AND state = 'authorized' AND capture_failures = 0 AND amount >= $3::bigint FOR UPDATE "
-        "ON CONFLICT DO NOTHING RETURNING charge) "
-        "UPDATE sandbox_charges c SET state = 'captured', captured = $3::bigint FROM entered "
-        "WHERE c.key = entered.charge AND c.state = 'authorized'"},
+        "SELECT asked.key, c.key, 'capture', asked.amount "
+        "FROM unnest($1::text[], $2::text[], $3::bigint[]) AS asked (key, charge, amount) "
+        "JOIN sandbox_charges c ON c.key = asked.charge WHERE c.state = 'authorized' "
+        "AND c.capture_failures = 0 AND c.amount >= asked.amount FOR UPDATE OF c "
+        "ON CONFLICT DO NOTHING RETURNING key, charge, amount) "
+        "UPDATE sandbox_charges c SET state = 'captured', captured = entered.amount FROM entered "
+        "WHERE c.key = entered.charge AND c.state = 'authorized' RETURNING entered.key",
+        &key_table},
     [SQL_CAPTURE_FAILED] = {"sandbox_capture_failed",
         "UPDATE sandbox_charges SET capture_failures = capture_failures - 1 WHERE key = $1"},
     /* A charge that never arrived is entered as given up: it can't arrive any more. */
@@ -116,7 +125,8 @@ static int start(void)
     books = pg_pool_new(app()->loop, &(struct pg_pool_config){.url = config_text("DATABASE_URL"),
                                          .application_name = "souk-sandbox",
                                          .size = CONNECTIONS,
-                                         .async_commit = true});
+                                         .async_commit = true,
+                                         .reuse_plans = true});
     return 0;
 }
 
@@ -206,15 +216,35 @@ static int explain_capture(
     return ERR(ERR_UNAVAILABLE);
 }
 
-static int capture(const char *key, const char *reference, const struct money *amount,
-    struct provider_charge *ret_answer)
+static bool has_key(const struct pg_result *done, const char *key)
 {
-    const char *charge_key = key_of(reference);
-    struct pg_result result;
-    *ret_answer = (struct provider_charge){.reference = reference};
-    TRY(run(
-        SQL_CAPTURE, PG_ARGS(PG_TEXT(key), PG_TEXT(charge_key), PG_I64(amount->amount)), &result));
-    return result.affected == 1 ? 0 : explain_capture(key, charge_key, ret_answer);
+    for (size_t i = 0; i < done->rows.len; i++)
+        if (strcmp(PG_ROW(*done, struct key_row, i)->key, key) == 0)
+            return true;
+    return false;
+}
+
+/* One statement for all; what it did not do is looked at one by one. */
+static void capture(struct provider_capture *captures, size_t count)
+{
+    struct buf keys = {0}, charges = {0}, amounts = {0};
+    struct pg_result done;
+    for (size_t i = 0; i < count; i++) {
+        pg_array_put(&keys, captures[i].key);
+        pg_array_put(&charges, key_of(captures[i].reference));
+        pg_array_put_i64(&amounts, captures[i].amount.amount);
+    }
+    int r = run(SQL_CAPTURE,
+        PG_ARGS(PG_TEXT(pg_array_text(&keys)), PG_TEXT(pg_array_text(&charges)),
+            PG_TEXT(pg_array_text(&amounts))),
+        &done);
+    for (size_t i = 0; i < count; i++) {
+        struct provider_capture *c = &captures[i];
+        c->answer = (struct provider_charge){.reference = c->reference};
+        c->r = r;
+        if (r == 0 && !has_key(&done, c->key))
+            c->r = explain_capture(c->key, key_of(c->reference), &c->answer);
+    }
 }
 
 static int void_charge(const char *key, const char *charge_key, struct provider_charge *ret_answer)

@@ -2,15 +2,23 @@
  *
  * Results are written blindly, event and all, in one round trip. What makes that safe is in the
  * statements themselves: an UPDATE that finds its row in a state that doesn't allow the result sets
- * a status that the CHECK refuses, so the whole transaction fails by itself. */
+ * no status, which the column refuses, so the whole transaction fails by itself.
+ *
+ * Every checkout passes here with four writes of its row: made, authorized, ordered, captured. The
+ * lease that the row is made with covers them all, so that next_at, which is in an index, changes
+ * once more only, when the row comes to rest. A row that is authorized and not ordered yet is
+ * nobody's work, whatever lease is left on it. */
 
 #include "payment/payment.h"
 
+/* Until its order is heard of. */
+#define IDLE "(p.status = 'authorized' AND p.ordered IS NULL AND NOT p.cancelled)"
+
 #define PAYMENT_COLUMNS                                                                            \
-    "p.id, p.order_id, p.user_id, p.status, p.amount, p.currency, p.captured, p.refunded, "        \
+    "p.id, p.order_id, p.user_id, p.status::text, p.amount, p.currency, p.captured, p.refunded, "  \
     "p.reason, p.created_at, p.updated_at, p.user_email, p.token, p.reference, "                   \
     "p.correlation_id, p.ordered, p.refunding, p.cancelled, "                                      \
-    "coalesce(p.next_at > now(), false), p.attempts "
+    "coalesce(p.next_at > now() AND NOT " IDLE ", false), p.attempts "
 
 #define METHOD_COLUMNS "id, provider, label, created_at, token "
 
@@ -18,9 +26,11 @@
     "r.id, r.payment_id, r.amount, r.currency, r.status, r.reason, r.created_at, p.reference, "    \
     "r.correlation_id, r.attempts "
 
-/* `next` when the row's status is one of `from`, else a status that no row may have. */
+/* `next` when the row's status is one of `from`, else none, which no row may have. */
 #define STATUS_FROM(from, next)                                                                    \
-    "status = CASE WHEN status IN (" from ") THEN '" next "' ELSE 'decided otherwise' END, "
+    "status = CASE WHEN status IN (" from ") THEN '" next "'::payment_status END, "
+#define REFUND_STATUS_FROM(from, next)                                                             \
+    "status = CASE WHEN status IN (" from ") THEN '" next "' END, "
 
 enum {
     SQL_METHOD_INSERT,
@@ -106,16 +116,23 @@ const struct pg_statement payment_statements[] = {
         "WHERE r.payment_id = $1 ORDER BY r.created_at, r.id",
         &refund_table},
 
-    /* A lease that still runs is left to its owner: greatest() passes over NULL. */
+    /* What is authorized is taken at once, under the lease it has or a new one. Any other is left
+     * to whoever works on it: greatest() passes over NULL. */
     [SQL_ORDERED] = {"payment_ordered",
-        "UPDATE payments p SET ordered = o.amount, next_at = greatest(p.next_at, now()), "
-        "updated_at = now() FROM unnest($1::uuid[], $2::bigint[], $3::text[]) "
-        "AS o (order_id, amount, currency) WHERE p.order_id = o.order_id "
-        "AND p.currency = o.currency AND p.ordered IS NULL AND NOT p.cancelled "
-        "AND p.status IN ('pending', 'unknown', 'authorized')"},
+        "UPDATE payments p SET ordered = o.amount, updated_at = now(), "
+        "attempts = CASE WHEN p.status = 'authorized' THEN 1 ELSE p.attempts END, "
+        "next_at = CASE WHEN p.status <> 'authorized' THEN greatest(p.next_at, now()) "
+        "WHEN p.next_at > now() + make_interval(secs => $4::int) THEN p.next_at "
+        "ELSE now() + make_interval(secs => $5::int) END "
+        "FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS o (order_id, amount, currency) "
+        "WHERE p.order_id = o.order_id AND p.currency = o.currency AND p.ordered IS NULL "
+        "AND NOT p.cancelled AND p.status IN ('pending', 'unknown', 'authorized') "
+        "RETURNING " PAYMENT_COLUMNS,
+        &payment_table},
     [SQL_CANCELLED] = {"payment_cancelled",
-        "UPDATE payments SET cancelled = true, reason = coalesce(reason, $2), "
-        "correlation_id = $3, next_at = greatest(next_at, now()), updated_at = now() "
+        "UPDATE payments p SET cancelled = true, reason = coalesce(reason, $2), "
+        "correlation_id = $3, updated_at = now(), "
+        "next_at = CASE WHEN " IDLE " THEN now() ELSE greatest(next_at, now()) END "
         "WHERE order_id = $1 AND NOT cancelled AND status NOT IN ('failed', 'voided', 'refunded')"},
     [SQL_TOMBSTONE] = {"payment_tombstone",
         "INSERT INTO payments (id, order_id, status, amount, currency, cancelled, reason, "
@@ -123,8 +140,10 @@ const struct pg_statement payment_statements[] = {
     [SQL_LEASE] = {"payment_lease",
         "UPDATE payments SET next_at = now() + make_interval(secs => $2::int) WHERE id = $1"},
 
+    /* Among them what was not ordered while its first lease ran: that comes to rest. */
     [SQL_CLAIM] = {"payment_claim",
-        "UPDATE payments p SET next_at = now() + make_interval(secs => $2::int), "
+        "UPDATE payments p SET "
+        "next_at = CASE WHEN NOT " IDLE " THEN now() + make_interval(secs => $2::int) END, "
         "attempts = p.attempts + 1 WHERE p.id IN (SELECT id FROM payments WHERE next_at <= now() "
         "ORDER BY next_at LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING " PAYMENT_COLUMNS,
         &payment_table},
@@ -137,8 +156,8 @@ const struct pg_statement payment_statements[] = {
 
     [SQL_AUTHORIZED] = {"payment_authorized",
         "UPDATE payments SET status = CASE WHEN status IN ('pending', 'unknown') AND NOT cancelled "
-        "THEN 'authorized' ELSE 'decided otherwise' END, reference = $2, attempts = 0, "
-        "next_at = CASE WHEN ordered IS NOT NULL THEN now() END, updated_at = now() "
+        "THEN 'authorized'::payment_status END, reference = $2, attempts = 0, "
+        "next_at = CASE WHEN ordered IS NOT NULL THEN now() ELSE next_at END, updated_at = now() "
         "WHERE id = $1"},
     [SQL_UNDECIDED] = {"payment_undecided",
         "UPDATE payments SET " STATUS_FROM("'pending', 'unknown'",
@@ -156,7 +175,7 @@ const struct pg_statement payment_statements[] = {
                         "INSERT INTO ledger_entries (payment_id, operation, account, debit, "
                         "credit, currency) SELECT done.id, 'capture:' || done.id, side.account, "
                         "done.captured * side.debit, done.captured * side.credit, done.currency "
-                        "FROM done, (VALUES ('provider_receivable', 1, 0), "
+                        "FROM done, (VALUES ('provider_receivable'::ledger_account, 1, 0), "
                         "('order_clearing', 0, 1)) AS side (account, debit, credit) "
                         "WHERE done.captured > 0"},
     [SQL_VOIDED] = {"payment_voided",
@@ -166,7 +185,8 @@ const struct pg_statement payment_statements[] = {
         "UPDATE payments SET next_at = now() + make_interval(secs => $2::int) WHERE id = $1"},
     /* Unless a wish was written since the row was read. */
     [SQL_REST] = {"payment_rest",
-        "UPDATE payments SET next_at = NULL WHERE id = $1 AND updated_at = $2"},
+        "UPDATE payments SET next_at = NULL WHERE id = $1 AND updated_at = $2 "
+        "AND next_at IS NOT NULL"},
 
     [SQL_REFUND_INSERT] = {"refund_insert",
         "WITH reserved AS (UPDATE payments SET refunding = refunding + $3, updated_at = now() "
@@ -174,22 +194,23 @@ const struct pg_statement payment_statements[] = {
         "requested_by, correlation_id, created_at, next_at) "
         "VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, now())"},
     [SQL_REFUND_DONE] = {"refund_done",
-        "WITH done AS (UPDATE refunds SET " STATUS_FROM("'pending'",
+        "WITH done AS (UPDATE refunds SET " REFUND_STATUS_FROM("'pending'",
             "done") "next_at = NULL, done_at = now() WHERE id = $1 "
                     "RETURNING id, payment_id, amount, currency), "
                     "entered AS (INSERT INTO ledger_entries (payment_id, operation, account, "
                     "debit, credit, currency) SELECT done.payment_id, 'refund:' || done.id, "
                     "side.account, done.amount * side.debit, done.amount * side.credit, "
-                    "done.currency FROM done, (VALUES ('order_clearing', 1, 0), "
+                    "done.currency FROM done, (VALUES ('order_clearing'::ledger_account, 1, 0), "
                     "('provider_receivable', 0, 1)) AS side (account, debit, credit)) "
                     "UPDATE payments p SET refunded = p.refunded + done.amount, "
                     "refunding = p.refunding - done.amount, updated_at = now(), "
-                    "status = CASE WHEN p.refunded + done.amount >= p.captured THEN 'refunded' "
-                    "ELSE 'partially_refunded' END FROM done WHERE p.id = done.payment_id "
+                    "status = CASE WHEN p.refunded + done.amount >= p.captured "
+                    "THEN 'refunded'::payment_status ELSE 'partially_refunded' END FROM done WHERE "
+                    "p.id = done.payment_id "
                     "RETURNING " PAYMENT_COLUMNS,
         &payment_table},
     [SQL_REFUND_FAILED] = {"refund_failed",
-        "WITH failed AS (UPDATE refunds SET " STATUS_FROM(
+        "WITH failed AS (UPDATE refunds SET " REFUND_STATUS_FROM(
             "'pending'", "failed") "next_at = NULL, done_at = now(), reason = $2 WHERE id = $1 "
                                    "RETURNING payment_id, amount) "
                                    "UPDATE payments p SET refunding = p.refunding - failed.amount, "
@@ -322,8 +343,9 @@ int store_refunds(const char *payment_id, struct list *ret_refunds)
     return 0;
 }
 
-int store_ordered(struct pg_tx *tx, struct list orders)
+int store_ordered(struct pg_tx *tx, struct list orders, struct list *ret_payments)
 {
+    struct pg_result result;
     struct buf ids = {0}, amounts = {0}, currencies = {0};
     for (size_t i = 0; i < orders.len; i++) {
         const struct ordered *o = LIST_AT(orders, struct ordered, i);
@@ -331,9 +353,12 @@ int store_ordered(struct pg_tx *tx, struct list orders)
         pg_array_put_i64(&amounts, o->amount);
         pg_array_put(&currencies, o->currency);
     }
-    return pg_queue(tx, STATEMENT(ORDERED),
+    TRY(pg_run(tx, STATEMENT(ORDERED),
         PG_ARGS(PG_TEXT(pg_array_text(&ids)), PG_TEXT(pg_array_text(&amounts)),
-            PG_TEXT(pg_array_text(&currencies))));
+            PG_TEXT(pg_array_text(&currencies)), PG_I64(CAPTURE_LEASE_S), PG_I64(WORK_LEASE_S)),
+        &result));
+    *ret_payments = result.rows;
+    return 0;
 }
 
 int store_cancelled(struct pg_tx *tx, const char *order_id, const char *reason)

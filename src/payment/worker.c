@@ -1,12 +1,16 @@
 /* The worker: carries the wishes in the rows to the bank, and its answers back.
  *
- *     claim a batch (one commit) -> ask the bank, several at a time -> write all results (one
+ *     claim a batch (one commit) -> ask the bank, captures in one call -> write all results (one
  * commit)
  *
  * A claim is a lease: next_at lies in the future until the result is written. When the process
  * dies in between, the lease runs out and the same question is asked again under the same key,
  * which the bank answers as before. Two who work on one row (a lease that ran out under a slow
  * call) both get that answer, and only the first can write it.
+ *
+ * What a batch of events orders is claimed already when it comes here (payment_capture). Looking
+ * for what is due besides, after a crash or a bank that was away, is for every LOOK_US and for
+ * nudges.
  *
  * Every checkout passes here once, so results of a batch share a transaction; when it fails, each
  * is written alone and only the guilty one stays behind for its next lease. */
@@ -16,6 +20,7 @@
 #include "payment/payment.h"
 
 #define PERIOD_US   (500 * USEC_PER_MS)
+#define LOOK_US     (400 * USEC_PER_MS)
 #define BATCH       64
 #define PARALLEL    8
 #define PROVIDER_US (5 * USEC_PER_SEC)
@@ -47,6 +52,17 @@ static const char *const verdict_names[] = {
  * found within a period. */
 static bool refunds_due;
 static int64_t refunds_looked_us;
+static bool payments_due;
+static int64_t payments_looked_us;
+
+/* Payments that were ordered, and claimed by that, in the order of their batches. */
+struct handed {
+    struct handed *next;
+    struct arena *arena; /* of the payments */
+    struct list payments;
+    int64_t until_us;
+};
+static struct handed *handed, **handed_end = &handed;
 
 /* ---- asking the bank ---- */
 
@@ -97,19 +113,30 @@ static void ask_resolve(struct job *j)
         decide_charge(j, r, &charge);
 }
 
-static void ask_capture(struct job *j)
+static struct provider_capture capture_of(struct job *j)
 {
     const struct payment *p = j->payment;
-    struct provider_charge answer = {0};
-    struct money amount = p->amount;
-    amount.amount = payment_capture_amount(p->ordered, p->amount.amount);
+    struct provider_capture c = {
+        .key = key_of(j, "capture"), .reference = p->reference, .amount = p->amount};
+    c.amount.amount = payment_capture_amount(p->ordered, p->amount.amount);
     if (p->ordered > p->amount.amount)
         log_error("order costs more than was authorized, the rest is not captured",
             LF_TEXT("orderId", p->order_id), LF_I64("ordered", p->ordered),
             LF_I64("authorized", p->amount.amount));
-    int r = provider_capture(key_of(j, "capture"), p->reference, &amount, &answer);
-    if (r >= 0)
-        decide(j, r == 0 ? VERDICT_CAPTURED : VERDICT_FAILED, &answer);
+    return c;
+}
+
+static void decide_capture(struct job *j, const struct provider_capture *c)
+{
+    if (c->r >= 0)
+        decide(j, c->r == 0 ? VERDICT_CAPTURED : VERDICT_FAILED, &c->answer);
+}
+
+static void ask_capture(struct job *j)
+{
+    struct provider_capture c = capture_of(j);
+    provider_capture(&c, 1);
+    decide_capture(j, &c);
 }
 
 /* A void that the bank refuses had a capture before it whose answer was lost: hear it again. */
@@ -121,6 +148,15 @@ static void ask_void(struct job *j, enum verdict when_done, const char *reason)
         decide(j, when_done, &(struct provider_charge){.reason = reason});
     else if (r > 0 && j->payment->ordered >= 0 && j->payment->reference)
         ask_capture(j);
+}
+
+static void job_asked(const struct job *j)
+{
+    metric_add(&verdicts, 1, task_names[j->task], verdict_names[j->verdict]);
+    if (j->verdict == VERDICT_RETRY || j->verdict == VERDICT_UNDECIDED)
+        log_warn("payment provider gave no answer", LF_TEXT("task", task_names[j->task]),
+            LF_TEXT("orderId", j->payment->order_id), LF_I64("attempts", j->payment->attempts),
+            LF_TEXT("trace", error_text()));
 }
 
 void job_ask(struct job *j)
@@ -149,11 +185,7 @@ void job_ask(struct job *j)
         break;
     }
     fiber_deadline_pop(outer);
-    metric_add(&verdicts, 1, task_names[j->task], verdict_names[j->verdict]);
-    if (j->verdict == VERDICT_RETRY || j->verdict == VERDICT_UNDECIDED)
-        log_warn("payment provider gave no answer", LF_TEXT("task", task_names[j->task]),
-            LF_TEXT("orderId", j->payment->order_id), LF_I64("attempts", j->payment->attempts),
-            LF_TEXT("trace", error_text()));
+    job_asked(j);
 }
 
 /* ---- writing the answer ---- */
@@ -245,21 +277,50 @@ struct batch {
     size_t count, next;
 };
 
+/* All captures in one call. */
+static void ask_captures(struct job *jobs, size_t count)
+{
+    struct provider_capture *captures = arena_array(fiber_arena(), count, sizeof(*captures));
+    size_t n = 0, k = 0;
+    for (size_t i = 0; i < count; i++)
+        if (jobs[i].task == TASK_CAPTURE)
+            captures[n++] = capture_of(&jobs[i]);
+    if (n == 0)
+        return;
+    int64_t outer = fiber_deadline_push(clock_mono_us() + PROVIDER_US);
+    error_clear();
+    provider_capture(captures, n);
+    fiber_deadline_pop(outer);
+    for (size_t i = 0; i < count; i++) {
+        if (jobs[i].task != TASK_CAPTURE)
+            continue;
+        jobs[i].verdict = VERDICT_RETRY;
+        decide_capture(&jobs[i], &captures[k++]);
+        job_asked(&jobs[i]);
+    }
+}
+
 static void ask_some(void *arg)
 {
     struct batch *b = arg;
-    while (b->next < b->count)
-        job_ask(&b->jobs[b->next++]);
+    while (b->next < b->count) {
+        struct job *j = &b->jobs[b->next++];
+        if (j->task != TASK_CAPTURE)
+            job_ask(j);
+    }
 }
 
 static void ask_all(struct job *jobs, size_t count)
 {
     struct batch b = {.jobs = jobs, .count = count};
     struct fiber *helpers[PARALLEL - 1];
-    size_t n = 0;
-    while (n < ARRAY_SIZE(helpers) && n + 1 < count &&
+    size_t n = 0, others = 0;
+    for (size_t i = 0; i < count; i++)
+        others += jobs[i].task != TASK_CAPTURE;
+    while (n < ARRAY_SIZE(helpers) && n + 1 < others &&
            fiber_spawn(app()->loop, "payment helper", ask_some, &b, &helpers[n]) == 0)
         n++;
+    ask_captures(jobs, count);
     ask_some(&b);
     for (size_t i = 0; i < n; i++) /* the batch lives on this stack: no leaving before the others */
         while (fiber_join(helpers[i], USEC_NEVER) != 0)
@@ -279,14 +340,8 @@ static void record_one_by_one(struct job *jobs, size_t count)
     }
 }
 
-/* One batch; `*ret_count` payments were due. */
-static int work_payments(size_t *ret_count)
+static void work_payments(struct list due)
 {
-    struct list due;
-    TRY(store_claim(BATCH, WORK_LEASE_S, &due));
-    *ret_count = due.len;
-    if (due.len == 0)
-        return 0;
     struct job *jobs = arena_array(fiber_arena(), due.len, sizeof(*jobs));
     for (size_t i = 0; i < due.len; i++) {
         struct payment *p = LIST_AT(due, struct payment, i);
@@ -296,7 +351,66 @@ static int work_payments(size_t *ret_count)
     FAULT("capture_after_provider");
     if (record_all(jobs, due.len) != 0)
         record_one_by_one(jobs, due.len);
-    return 0;
+    outbox_nudge();
+}
+
+/* ---- what was handed over ---- */
+
+static struct payment payment_copy(struct arena *a, const struct payment *p)
+{
+    struct payment copy = *p;
+    copy.id = arena_strdup(a, p->id);
+    copy.order_id = arena_strdup(a, p->order_id);
+    copy.user_id = arena_strdup(a, p->user_id);
+    copy.status = arena_strdup(a, p->status);
+    copy.reason = arena_strdup(a, p->reason);
+    copy.user_email = arena_strdup(a, p->user_email);
+    copy.token = arena_strdup(a, p->token);
+    copy.reference = arena_strdup(a, p->reference);
+    copy.correlation_id = arena_strdup(a, p->correlation_id);
+    return copy;
+}
+
+/* What is not authorized yet is left to whoever works on it. */
+void payment_capture(struct list payments, int64_t until_us)
+{
+    struct arena *a = arena_new();
+    struct handed *h = ARENA_NEW(a, struct handed);
+    struct payment *copies = arena_array(a, payments.len, sizeof(*copies));
+    *h = (struct handed){.arena = a, .payments = {.items = copies}, .until_us = until_us};
+    for (size_t i = 0; i < payments.len; i++) {
+        const struct payment *p = LIST_AT(payments, struct payment, i);
+        if (strcmp(p->status, "authorized") == 0)
+            copies[h->payments.len++] = payment_copy(a, p);
+    }
+    *handed_end = h;
+    handed_end = &h->next;
+    app_nudge(WORKER);
+}
+
+/* All of it at once, as far as it still is ours. */
+static void work_handed(void)
+{
+    struct handed *all = handed;
+    struct list due = {0};
+    size_t count = 0;
+    int64_t now_us = clock_mono_us();
+    handed = NULL;
+    handed_end = &handed;
+    for (const struct handed *h = all; h; h = h->next)
+        count += h->payments.len;
+    struct payment *payments = arena_array(fiber_arena(), count, sizeof(*payments));
+    due.items = payments;
+    for (const struct handed *h = all; h; h = h->next)
+        for (size_t i = 0; i < h->payments.len && h->until_us > now_us; i++)
+            payments[due.len++] = *LIST_AT(h->payments, struct payment, i);
+    if (due.len)
+        work_payments(due);
+    while (all) {
+        struct arena *a = all->arena; /* the batch itself lies in it */
+        all = all->next;
+        arena_free(a);
+    }
 }
 
 /* ---- refunds ---- */
@@ -351,16 +465,37 @@ static int work_refunds(size_t *ret_count)
 
 /* ---- the tick ---- */
 
+void payment_nudge(void)
+{
+    payments_due = true;
+    app_nudge(WORKER);
+}
+
 void payment_refund_nudge(void)
 {
     refunds_due = true;
     app_nudge(WORKER);
 }
 
+static int look_for_payments(void)
+{
+    struct list due;
+    if (!payments_due && clock_mono_us() - payments_looked_us < LOOK_US)
+        return 0;
+    payments_due = false;
+    payments_looked_us = clock_mono_us();
+    TRY(store_claim(BATCH, WORK_LEASE_S, &due));
+    if (due.len)
+        work_payments(due);
+    if (due.len == BATCH)
+        payment_nudge();
+    return 0;
+}
+
 static int look_for_refunds(void)
 {
     size_t count = 0;
-    if (!refunds_due && clock_mono_us() - refunds_looked_us < PERIOD_US)
+    if (!refunds_due && clock_mono_us() - refunds_looked_us < LOOK_US)
         return 0;
     refunds_due = false;
     refunds_looked_us = clock_mono_us();
@@ -373,11 +508,9 @@ static int look_for_refunds(void)
 /* A nudge that comes meanwhile makes the tick run again. */
 static int work(void)
 {
-    size_t count = 0;
-    do {
-        TRY(work_payments(&count));
-        outbox_nudge();
-    } while (count == BATCH && !app()->draining);
+    if (handed)
+        work_handed();
+    TRY(look_for_payments());
     return look_for_refunds();
 }
 

@@ -1,4 +1,6 @@
-SELECT count(*), 'payments to settle' FROM payments WHERE next_at IS NOT NULL HAVING count(*) > 0;
+-- A lease on what is authorized and not ordered is nobody's work.
+SELECT count(*), 'payments to settle' FROM payments WHERE next_at IS NOT NULL
+    AND (status <> 'authorized' OR ordered IS NOT NULL OR cancelled) HAVING count(*) > 0;
 SELECT count(*), 'refunds to make' FROM refunds WHERE status = 'pending' HAVING count(*) > 0;
 \o :out.payments
 SELECT order_id, id, status, captured, refunded, extract(epoch FROM now() - created_at)::bigint
@@ -26,6 +28,8 @@ SELECT 'payment', p.id, 'is', p.captured, p.refunded, 'its ledger', coalesce(l.c
             sum(debit) FILTER (WHERE operation LIKE 'refund:%') AS refunded
         FROM ledger_entries GROUP BY payment_id) l ON l.payment_id = p.id
     WHERE (p.captured, p.refunded) <> (coalesce(l.captured, 0), coalesce(l.refunded, 0));
+SELECT 'ledger entry', l.operation, l.account, 'has no payment', l.payment_id FROM ledger_entries l
+    WHERE NOT EXISTS (SELECT 1 FROM payments p WHERE p.id = l.payment_id);
 \o :out.entries
 SELECT count(*) FROM ledger_entries;
 COMMIT;

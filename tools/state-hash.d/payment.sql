@@ -3,7 +3,7 @@
 -- leases and times (how often and when the bank was asked), and the bank's references.
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SELECT 'payment', order_id, user_id, CASE WHEN cancelled AND captured = refunded AND status IN ('voided', 'refunded') THEN 'given back'
-    ELSE status END, amount, currency, captured - refunded, cancelled FROM payments;
+    ELSE status::text END, amount, currency, captured - refunded, cancelled FROM payments;
 SELECT 'refund', p.order_id, r.amount, r.currency, r.status FROM refunds r JOIN payments p ON p.id = r.payment_id WHERE NOT p.cancelled;
 SELECT 'account', payment_id, account, sum(debit) - sum(credit), currency FROM ledger_entries GROUP BY payment_id, account, currency
     HAVING sum(debit) <> sum(credit);

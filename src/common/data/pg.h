@@ -74,6 +74,7 @@ struct pg_pool_config {
     int64_t connect_timeout_us;   /* default 2 s */
     int64_t statement_timeout_us; /* default 5 s: the client's own deadline per wait */
     bool async_commit;            /* synchronous_commit=off: only for data that may be rebuilt */
+    bool reuse_plans;             /* as pg_reuse_plans(), for all statements of the pool */
 };
 
 /* Makes the pool; connections are opened when first needed and reopened with jittered back-off. */

@@ -59,6 +59,8 @@ static void target_put_options(
         buf_printf(&b, " -c statement_timeout=%lld", (long long)timeout_ms);
     if (config->async_commit)
         buf_put_text(&b, " -c synchronous_commit=off");
+    if (config->reuse_plans)
+        buf_put_text(&b, " -c plan_cache_mode=force_generic_plan");
     if (more)
         buf_printf(&b, " %s", more);
     target_put(t, "options", b.ptr);
