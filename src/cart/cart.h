@@ -31,11 +31,15 @@ struct cart {
     const char *id, *user_id;
     struct list items; /* struct cart_item */
     int64_t version, updated_at;
-    struct money total;     /* computed */
-    const char *cart_token; /* only in the answer that makes a guest cart */
+    struct money total;      /* computed */
+    const char *cart_token;  /* only in the answer that makes a guest cart */
+    const char *checkout_id; /* of the Idempotency-Key that was asked with, or NULL */
 };
-extern const struct table cart_table;     /* the answer */
-extern const struct table cart_row_table; /* the row */
+extern const struct table cart_table;           /* the answer */
+extern const struct table cart_line_table;      /* a line as the row has it */
+extern const struct table cart_row_table;       /* the row */
+extern const struct table cart_claim_row_table; /* the same with checkout_id */
+extern const struct table cart_stamp_table;     /* version and updated_at of the row */
 
 struct item_body {
     const char *sku;
@@ -79,9 +83,12 @@ struct checkout {
     const char *order_id, *state;
     struct list items; /* struct order_item */
     struct money total;
-    const char *outcome, *detail, *extensions, *response;
-    bool kept, leased;
+    const char *outcome, *detail, *extensions;
+    bool kept;
+    struct list steps; /* struct checkout_step */
     int64_t created_at, finished_at;
+    int64_t cart_version; /* of the cart that was claimed; 0: not known */
+    bool items_moved;     /* they differ from the row's */
 };
 extern const struct table checkout_table;
 
@@ -126,6 +133,16 @@ bool cart_prices_rose(struct list items, struct list current);
 int cart_items_total(struct list items, struct money *ret_total);
 /* sum | max | keep_user | keep_guest; 0 = the line is not kept. */
 int64_t cart_merged_quantity(const char *policy, int64_t user_quantity, int64_t guest_quantity);
+/* NULL when the cart has no such line. */
+struct cart_item *cart_line(const struct cart *c, const char *sku);
+/* The line in the place of the one of its sku, or behind all. */
+void cart_put(struct arena *a, struct cart *c, const struct cart_item *line);
+void cart_remove(struct cart *c, const char *sku);
+/* Less what was ordered (struct order_item); what was put in since stays. */
+void cart_take_out(struct cart *c, struct list ordered);
+/* New prices and names; a line whose currency changed keeps its price: a cart of two has no total.
+ */
+void cart_reprice(struct cart *c, struct list current);
 
 /* ---- store.c ---- */
 
@@ -137,43 +154,44 @@ extern const struct pg_statement cart_backlog; /* checkouts under way */
 struct cart_owner {
     const char *user_id, *token_hash;
 };
-int store_cart_open(struct pg_tx *tx, struct cart_owner owner, struct cart **ret_cart)
-    PARKS; /* makes it, locks it */
-/* As it is now, in a transaction that has locked it. */
-int store_cart_read(struct pg_tx *tx, struct cart_owner owner, struct cart **ret_cart) PARKS;
-int store_cart_find(struct cart_owner owner, struct cart **ret_cart)
-    PARKS; /* NULL when there is none */
-int store_cart_make(struct cart_owner owner, struct cart **ret_cart) PARKS;
-int store_cart_lock(struct pg_tx *tx, struct cart_owner owner, struct cart **ret_cart)
-    PARKS; /* NULL when there is none */
+/* `tx` NULL, here and below: a transaction of its own. In a transaction the cart is locked first.
+ * Makes the cart when there is none; OUTCOME_UNAUTHENTICATED when the account is closed. */
+int store_cart_open(struct pg_tx *tx, struct cart_owner owner, struct cart **ret_cart) PARKS;
+/* Locked; NULL when there is none. */
+int store_cart_lock(struct pg_tx *tx, struct cart_owner owner, struct cart **ret_cart) PARKS;
+/* The user's cart and whether `key` has a checkout; NULL when there is no cart. */
+int store_cart_find_for_claim(const char *user_id, const char *key, struct cart **ret_cart) PARKS;
+/* Writes the lines if the row still has the cart's version, which is then a new one; false when it
+ * has not. A crash of PostgreSQL may lose it. */
+int store_cart_write(struct pg_tx *tx, struct cart *cart, bool *ret_written) PARKS;
+int store_cart_delete(struct pg_tx *tx, const char *cart_id); /* queued */
 /* Queued: of an account that is not closed, whenever its events come. */
 int store_cart_told(struct pg_tx *tx, const char *user_id);
 int store_cart_forget(struct pg_tx *tx, const char *user_id); /* queued: empty, closed for good */
-int store_cart_touch(struct pg_tx *tx, const char *cart_id);  /* version + 1, queued */
-int store_cart_delete(struct pg_tx *tx, const char *cart_id); /* queued */
 int store_cart_ordered(struct pg_tx *tx, const char *user_id, int64_t at_us); /* queued */
-int store_item_put(
-    struct pg_tx *tx, const char *cart_id, const struct price *p, int64_t quantity); /* queued */
-int store_item_delete(struct pg_tx *tx, const char *cart_id, const char *sku);       /* queued */
-int store_items_clear(struct pg_tx *tx, const char *cart_id);                        /* queued */
-int store_items_take_out(struct pg_tx *tx, const struct checkout *c); /* what was ordered, queued */
-int store_items_reprice(struct pg_tx *tx, const struct checkout *c, struct list items); /* queued */
 
+/* Of the cart as `c->cart_version` has it; false when it has another one by now. PG_UNIQUE: the key
+ * has a checkout, or the cart (CHECKOUT_ONE_LIVE). */
 int store_checkout_insert(
     struct pg_tx *tx, const struct checkout *c, const char *key, bool *ret_inserted) PARKS;
+#define CHECKOUT_ONE_LIVE "checkouts_one_live_per_cart"
 int store_checkout_by_key(const char *user_id, const char *key, struct checkout **ret_checkout)
     PARKS;
 int store_checkout_find(const char *id, const char *user_id, struct checkout **ret_checkout) PARKS;
 /* A failed checkout whose answer was not kept runs again under its key, with a fresh order id;
- * false when it lost the race. */
+ * false when it lost the race or the cart has another version. PG_UNIQUE as above. */
 int store_checkout_again(struct pg_tx *tx, const struct checkout *c, bool *ret_again) PARKS;
+/* Completed and the cart emptied, all at once: if the saga is still ours and the cart as it was
+ * claimed; else false, and nothing is written. */
+int store_checkout_complete(const struct checkout *c, bool *ret_done) PARKS;
 /* Ends or changes the saga if it is still ours (same attempt, still live); false when it is not. */
 int store_checkout_set(struct pg_tx *tx, const struct checkout *c, const char *state,
     int64_t lease_us, bool *ret_ours) PARKS;
+/* For the end of a saga: locks its cart, NULL when it is gone; writes what became of its lines
+ * (queued). */
+int store_checkout_cart(struct pg_tx *tx, const struct checkout *c, struct cart **ret_cart) PARKS;
+int store_checkout_cart_write(struct pg_tx *tx, const struct cart *cart);
 int store_checkout_overdue(struct list *ret_checkouts) PARKS; /* leases them to the caller */
-/* Queued; of struct checkout_step. */
-int store_steps_add(struct pg_tx *tx, const struct checkout *c, struct list steps);
-int store_steps(const char *checkout_id, struct list *ret_steps) PARKS;
 
 /* ---- prices.c ---- */
 
@@ -181,17 +199,43 @@ int store_steps(const char *checkout_id, struct list *ret_steps) PARKS;
 int price_get(struct request *req, const char *sku, struct price *ret_price) PARKS;
 void price_forget(const char *sku);
 
-/* ---- saga.c ---- */
+/* ---- saga_calls.c ---- */
 
-struct saga; /* one run of the chain, in the request's or the recovery's fiber */
+#define SAGA_STEPS_LIMIT 8 /* 4 of the chain, 3 of the undoing */
+
 struct saga_input {
     struct checkout *checkout;
     const struct checkout_body *body;
     struct span token; /* the shopper's */
     const char *email, *name;
 };
-/* Runs the chain. 0: completed, `checkout->response` is the answer; else the outcome to refuse with
- * (already undone or handed to recovery). */
+/* One run of the chain, in the request's or the recovery's fiber. */
+struct saga {
+    struct request *req; /* NULL in recovery */
+    struct checkout *c;
+    const struct saga_input *input;
+    const char *payment_id;
+    const char *email, *name; /* as auth has them now */
+    bool payment_touched, stock_touched, order_touched;
+    bool may_help_later; /* the refusal is a 5xx */
+    struct checkout_step steps[SAGA_STEPS_LIMIT];
+    size_t steps_count; /* that are not in the row yet */
+};
+/* Auth, payment, stock, order. 0, or the outcome to refuse with. */
+int saga_chain(struct saga *s) PARKS;
+/* Undoes what may have been done. True when nothing is left; else recovery goes on. */
+bool saga_undo(struct saga *s) PARKS;
+/* Fixes whether the order exists. 0 with the answer; negative while order can't tell. */
+int saga_ask_order(struct saga *s, bool *ret_exists) PARKS;
+/* What the order says is what was bought: its prices may be lower than the claim's. */
+int saga_read_order(struct saga *s) PARKS;
+/* Refuses with `outcome` for an answer that is none of the planned ones. */
+int saga_unavailable(struct saga *s, int outcome, int r, const struct peer_answer *answer);
+
+/* ---- saga.c ---- */
+
+/* Runs the chain. 0: completed; else the outcome to refuse with (already undone or handed to
+ * recovery). */
 int saga_run(struct request *req, const struct saga_input *input) PARKS;
 #define SAGA_RECOVERY "checkout recovery" /* the background task's name */
 int saga_recover(void) PARKS;

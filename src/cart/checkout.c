@@ -24,7 +24,8 @@ static int replay_refusal(struct request *req, const struct checkout *c)
 static int reply_completed(struct request *req, const struct checkout *c)
 {
     reply_header(req, "Location", arena_printf(req->arena, "/api/v1/orders/%s", c->order_id));
-    return reply_text(req, 201, NULL, span_of(c->response));
+    return reply(req, 201, &checkout_answer_table,
+        &(struct checkout_answer){c->order_id, c->id, "created", c->total, c->items});
 }
 
 static int refuse_running(struct request *req, const struct checkout *c)
@@ -96,20 +97,10 @@ static int check_expected(
         (long long)cart->total.amount, (long long)want->amount);
 }
 
-/* Commits the saga's row. 0 with the checkout; 0 with NULL when another request has the key. */
-static int claim(struct request *req, const struct checkout_body *body, struct checkout *again,
-    struct checkout **ret_checkout)
+static struct checkout *checkout_of(
+    struct request *req, const struct cart *cart, const struct checkout *again)
 {
-    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
-    struct cart *cart;
-    bool claimed = false;
     struct checkout *c = arena_alloc(req->arena, sizeof(*c));
-    TRY(pg_begin(app()->pg, &tx));
-    TRY(store_cart_open(tx, (struct cart_owner){.user_id = req->caller.user_id}, &cart));
-    if (cart->items.len > 0) {
-        TRY(cart_compute(cart));
-        TRY(check_expected(req, body, cart));
-    }
     *c = (struct checkout){.id = again ? again->id : fresh_id(req),
         .user_id = req->caller.user_id,
         .cart_id = cart->id,
@@ -118,19 +109,64 @@ static int claim(struct request *req, const struct checkout_body *body, struct c
         .order_id = fresh_id(req),
         .state = "running",
         .items = cart_order_items(req->arena, cart),
-        .total = cart->total};
+        .total = cart->total,
+        .cart_version = cart->version};
+    if (again)
+        c->steps = again->steps;
+    return c;
+}
+
+/* Claims the cart as it was read: 0 with the checkout, or NULL when the cart has changed since.
+ * OUTCOME_CONFLICT: another request has the key. */
+static int claim_cart(struct request *req, struct pg_tx *tx, const struct checkout_body *body,
+    struct cart *cart, const struct checkout *again, struct checkout **ret_checkout) PARKS
+{
+    bool claimed = false;
     if (cart->items.len == 0)
         return refuse(req, CART_CART_EMPTY, "Put something into the cart first");
+    TRY(cart_compute(cart));
+    TRY(check_expected(req, body, cart));
+    struct checkout *c = checkout_of(req, cart, again);
     int r = again ? store_checkout_again(tx, c, &claimed)
                   : store_checkout_insert(tx, c, req->idempotency_key, &claimed);
-    if (r == PG_UNIQUE) { /* checkouts_one_live_per_cart */
+    if (r == PG_UNIQUE && strcmp(pg_constraint(), CHECKOUT_ONE_LIVE) == 0) {
         refuse_retry_after(req, 1);
         return refuse(req, CART_CHECKOUT_IN_PROGRESS, "Wait for the first one to end");
     }
+    if (r == PG_UNIQUE)
+        return OUTCOME_CONFLICT;
     TRY(r);
-    TRY(pg_commit(tx));
-    FAULT("checkout_after_claim");
     *ret_checkout = claimed ? c : NULL;
+    return 0;
+}
+
+/* As claim_cart, of a cart that can't change meanwhile. */
+static int claim_locked(struct request *req, const struct checkout_body *body,
+    const struct checkout *again, struct checkout **ret_checkout) PARKS
+{
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    struct cart *cart;
+    struct checkout *c;
+    TRY(pg_begin(app()->pg, &tx));
+    TRY(store_cart_open(tx, (struct cart_owner){.user_id = req->caller.user_id}, &cart));
+    TRY(claim_cart(req, tx, body, cart, again, &c));
+    TRY(pg_commit(tx));
+    *ret_checkout = c;
+    return 0;
+}
+
+/* Commits the saga's row. 0 with the checkout; 0 with NULL when another request has the key. `cart`
+ * is as it was read; if it has changed since, it is locked. */
+static int claim(struct request *req, const struct checkout_body *body, struct cart *cart,
+    const struct checkout *again, struct checkout **ret_checkout) PARKS
+{
+    int r = cart ? claim_cart(req, NULL, body, cart, again, ret_checkout) : 0;
+    if (r == 0 && !*ret_checkout)
+        r = claim_locked(req, body, again, ret_checkout);
+    if (r == OUTCOME_CONFLICT)
+        return 0;
+    TRY(r);
+    FAULT("checkout_after_claim");
     return 0;
 }
 
@@ -158,16 +194,19 @@ static int claim_or_repeat(
     struct request *req, struct checkout_body *body, struct checkout **ret_checkout)
 {
     struct checkout *earlier = NULL;
+    struct cart *cart;
     bool again = false;
     *ret_checkout = NULL;
-    TRY(store_checkout_by_key(req->caller.user_id, req->idempotency_key, &earlier));
+    TRY(store_cart_find_for_claim(req->caller.user_id, req->idempotency_key, &cart));
+    if (!cart || cart->checkout_id)
+        TRY(store_checkout_by_key(req->caller.user_id, req->idempotency_key, &earlier));
     if (earlier) {
         TRY(answer_repeat(req, earlier, &again));
         if (!again)
             return 0;
     }
     TRY(resolve_address(req, body));
-    int r = claim(req, body, earlier, ret_checkout);
+    int r = claim(req, body, cart, earlier, ret_checkout);
     if (r < 0)
         return ERR(r);
     return *ret_checkout ? 0 : answer_late_repeat(req, earlier, r);
@@ -194,11 +233,9 @@ int get_checkout(struct request *req)
 {
     const struct checkout_params *params = req->params;
     struct checkout *c;
-    struct list steps;
     TRY(store_checkout_find(params->checkout_id, req->caller.user_id, &c));
     if (!c)
         return refuse(req, OUTCOME_NOT_FOUND, "You have no checkout %s", params->checkout_id);
-    TRY(store_steps(c->id, &steps));
     return reply(req, 200, &receipt_table,
         &(struct receipt){.checkout_id = c->id,
             .order_id = strcmp(c->state, "completed") == 0 ? c->order_id : NULL,
@@ -206,7 +243,7 @@ int get_checkout(struct request *req)
             .total = c->total,
             .outcome = c->outcome,
             .detail = c->detail,
-            .steps = steps,
+            .steps = c->steps,
             .created_at = c->created_at,
             .finished_at = c->finished_at});
 }

@@ -64,14 +64,6 @@ static int reply_cart(
     return tx ? reply_stored(req, tx, 200, &cart_table, cart) : reply(req, 200, &cart_table, cart);
 }
 
-static const struct cart_item *item_find(const struct cart *cart, const char *sku)
-{
-    for (size_t i = 0; i < cart->items.len; i++)
-        if (strcmp(LIST_AT(cart->items, struct cart_item, i)->sku, sku) == 0)
-            return LIST_AT(cart->items, struct cart_item, i);
-    return NULL;
-}
-
 /* ---- reading ---- */
 
 int get_cart(struct request *req)
@@ -80,15 +72,66 @@ int get_cart(struct request *req)
     const char *new_token;
     struct cart *cart;
     TRY(read_or_make_owner(req, &owner, &new_token));
-    TRY(store_cart_find(owner, &cart));
-    if (!cart)
-        TRY(store_cart_make(owner, &cart));
-    if (!cart)
-        return ERR(ERR_RETRY);
+    TRY(store_cart_open(NULL, owner, &cart));
     return reply_cart(req, NULL, cart, new_token);
 }
 
-/* ---- changing lines ---- */
+/* ---- changing ---- */
+
+/* What is to become of a cart's lines, in memory; an outcome refuses. */
+struct change {
+    int (*make)(struct request *req, struct cart *cart, const struct change *change);
+    const struct price *price;
+    const char *sku; /* of the line to take out */
+    int64_t quantity;
+    bool add;    /* to what is there */
+    bool silent; /* 204 instead of the cart */
+    const char *new_token;
+};
+
+static int reply_changed(
+    struct request *req, struct pg_tx *tx, struct cart *cart, const struct change *change)
+{
+    return change->silent ? reply_empty(req, 204) : reply_cart(req, tx, cart, change->new_token);
+}
+
+static int change_once(struct request *req, struct pg_tx *tx, struct cart_owner owner,
+    const struct change *change, struct cart **ret_cart, bool *ret_written) PARKS
+{
+    TRY(store_cart_open(tx, owner, ret_cart));
+    TRY(request_if_match(req, (*ret_cart)->version, false));
+    TRY(change->make(req, *ret_cart, change));
+    return store_cart_write(tx, *ret_cart, ret_written);
+}
+
+/* Locked while it is changed, and the answer kept with the effect. */
+static int change_locked(struct request *req, struct cart_owner owner, const struct change *change,
+    struct cart **ret_cart) PARKS
+{
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    bool written;
+    TRY(pg_begin(app()->pg, &tx));
+    TRY(change_once(req, tx, owner, change, ret_cart, &written));
+    if (!written)
+        return ERR(ERR_RETRY);
+    TRY(reply_changed(req, tx, *ret_cart, change));
+    return pg_commit(tx);
+}
+
+/* Hardly ever do two change one cart at once: so it is read, and written if it is still the same.
+ * Who loses that race twice, or has an answer to keep, locks it. */
+static int change_cart(struct request *req, struct cart_owner owner, const struct change *change)
+    PARKS
+{
+    struct cart *cart;
+    bool written = false;
+    for (int i = 0; i < 2 && !req->key_claim; i++) {
+        TRY(change_once(req, NULL, owner, change, &cart, &written));
+        if (written)
+            return reply_changed(req, NULL, cart, change);
+    }
+    return change_locked(req, owner, change, &cart);
+}
 
 static int check_line(
     struct request *req, const struct cart *cart, const struct price *price, int64_t quantity)
@@ -96,7 +139,7 @@ static int check_line(
     if (quantity > CART_QUANTITY_LIMIT)
         return refuse_field(req, "/quantity", "the cart would hold %lld, at most %d are possible",
             (long long)quantity, CART_QUANTITY_LIMIT);
-    if (cart->items.len >= CART_LINES_LIMIT && !item_find(cart, price->sku))
+    if (cart->items.len >= CART_LINES_LIMIT && !cart_line(cart, price->sku))
         return refuse(req, CART_CART_FULL, "Take something out first");
     const struct cart_item *first =
         cart->items.len ? LIST_AT(cart->items, struct cart_item, 0) : NULL;
@@ -106,48 +149,53 @@ static int check_line(
     return 0;
 }
 
-/* Sets one line to `quantity`, or adds to it, and answers with the cart as it is then. */
-static int put_line(struct request *req, struct cart_owner owner, const char *new_token,
-    const struct price *price, int64_t quantity, bool add)
+static int put_line(
+    struct request *req, struct cart *cart, const struct price *price, int64_t quantity)
 {
-    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
-    struct cart *cart;
-    TRY(pg_begin(app()->pg, &tx));
-    TRY(store_cart_open(tx, owner, &cart));
-    TRY(request_if_match(req, cart->version, false));
-    const struct cart_item *line = item_find(cart, price->sku);
-    int64_t wanted = quantity + (add && line ? line->quantity : 0);
-    TRY(check_line(req, cart, price, wanted));
-    TRY(store_item_put(tx, cart->id, price, wanted));
-    TRY(store_cart_touch(tx, cart->id));
-    TRY(store_cart_read(tx, owner, &cart));
-    TRY(reply_cart(req, tx, cart, new_token));
-    return pg_commit(tx);
+    TRY(check_line(req, cart, price, quantity));
+    cart_put(req->arena, cart,
+        &(struct cart_item){.sku = price->sku,
+            .name = price->name,
+            .seller_id = price->seller_id,
+            .quantity = quantity,
+            .unit_price = price->price});
+    return 0;
+}
+
+static int make_put(struct request *req, struct cart *cart, const struct change *change)
+{
+    const struct cart_item *line = cart_line(cart, change->price->sku);
+    int64_t there = change->add && line ? line->quantity : 0;
+    return put_line(req, cart, change->price, there + change->quantity);
+}
+
+static int make_removal(struct request *req, struct cart *cart, const struct change *change)
+{
+    cart_remove(cart, change->sku);
+    return 0;
+}
+
+static int make_empty(struct request *req, struct cart *cart, const struct change *change)
+{
+    cart->items.len = 0;
+    return 0;
 }
 
 int post_item(struct request *req)
 {
     const struct item_body *body = req->body;
     struct cart_owner owner;
-    const char *new_token;
     struct price price;
-    TRY(read_or_make_owner(req, &owner, &new_token));
+    struct change change = {
+        .make = make_put, .price = &price, .quantity = body->quantity, .add = true};
+    TRY(read_or_make_owner(req, &owner, &change.new_token));
     TRY(price_get(req, body->sku, &price));
-    return put_line(req, owner, new_token, &price, body->quantity, true);
+    return change_cart(req, owner, &change);
 }
 
-static int remove_line(struct request *req, struct cart_owner owner, const char *sku)
+static int remove_line(struct request *req, struct cart_owner owner, const char *sku) PARKS
 {
-    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
-    struct cart *cart;
-    TRY(pg_begin(app()->pg, &tx));
-    TRY(store_cart_open(tx, owner, &cart));
-    TRY(request_if_match(req, cart->version, false));
-    TRY(store_item_delete(tx, cart->id, sku));
-    TRY(store_cart_touch(tx, cart->id));
-    TRY(store_cart_read(tx, owner, &cart));
-    TRY(reply_cart(req, tx, cart, NULL));
-    return pg_commit(tx);
+    return change_cart(req, owner, &(struct change){.make = make_removal, .sku = sku});
 }
 
 int put_item(struct request *req)
@@ -160,7 +208,8 @@ int put_item(struct request *req)
     if (body->quantity == 0)
         return remove_line(req, owner, params->sku);
     TRY(price_get(req, params->sku, &price));
-    return put_line(req, owner, NULL, &price, body->quantity, false);
+    return change_cart(req, owner,
+        &(struct change){.make = make_put, .price = &price, .quantity = body->quantity});
 }
 
 int delete_item(struct request *req)
@@ -173,17 +222,9 @@ int delete_item(struct request *req)
 
 int delete_cart(struct request *req)
 {
-    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
     struct cart_owner owner;
-    struct cart *cart;
     TRY(require_owner(req, &owner));
-    TRY(pg_begin(app()->pg, &tx));
-    TRY(store_cart_open(tx, owner, &cart));
-    TRY(request_if_match(req, cart->version, false));
-    TRY(store_items_clear(tx, cart->id));
-    TRY(store_cart_touch(tx, cart->id));
-    TRY(pg_commit(tx));
-    return reply_empty(req, 204);
+    return change_cart(req, owner, &(struct change){.make = make_empty, .silent = true});
 }
 
 /* ---- merging a guest's cart into the own ---- */
@@ -196,21 +237,16 @@ static struct price price_of(const struct cart_item *item)
         .price = item->unit_price};
 }
 
-static int merge_lines(struct request *req, struct pg_tx *tx, const struct cart *into,
-    const struct cart *from, const char *policy)
+static int merge_lines(
+    struct request *req, struct cart *into, const struct cart *from, const char *policy)
 {
-    size_t lines = into->items.len;
     for (size_t i = 0; i < from->items.len; i++) {
         const struct cart_item *guest = LIST_AT(from->items, struct cart_item, i);
-        const struct cart_item *mine = item_find(into, guest->sku);
+        const struct cart_item *mine = cart_line(into, guest->sku);
         struct price price = price_of(mine ? mine : guest);
-        int64_t quantity =
-            mine ? cart_merged_quantity(policy, mine->quantity, guest->quantity) : guest->quantity;
-        lines += mine ? 0 : 1;
-        if (lines > CART_LINES_LIMIT)
-            return refuse(req, CART_CART_FULL, "Together the carts hold too many different items");
-        TRY(check_line(req, into, &price, quantity));
-        TRY(store_item_put(tx, into->id, &price, quantity));
+        TRY(put_line(req, into, &price,
+            mine ? cart_merged_quantity(policy, mine->quantity, guest->quantity)
+                 : guest->quantity));
     }
     return 0;
 }
@@ -222,19 +258,19 @@ int post_merge(struct request *req)
     struct cart_owner mine = {.user_id = req->caller.user_id};
     struct cart_owner guest = {.token_hash = token_hash(req->arena, span_of(body->cart_token))};
     struct cart *into, *from;
+    bool written;
     TRY(pg_begin(app()->pg, &tx));
     TRY(store_cart_open(tx, mine, &into));
     TRY(store_cart_lock(tx, guest, &from));
     if (!from)
         return refuse_field(req, "/cartToken", "belongs to no cart");
-    TRY(merge_lines(req, tx, into, from, body->policy));
-    if (body->dry_run) { /* shown, then rolled back */
-        TRY(store_cart_read(tx, mine, &into));
+    TRY(merge_lines(req, into, from, body->policy));
+    if (body->dry_run) /* shown only */
         return reply_cart(req, NULL, into, NULL);
-    }
-    TRY(store_cart_touch(tx, into->id));
     TRY(store_cart_delete(tx, from->id));
-    TRY(store_cart_read(tx, mine, &into));
+    TRY(store_cart_write(tx, into, &written));
+    if (!written)
+        return ERR(ERR_RETRY);
     TRY(reply_cart(req, tx, into, NULL));
     return pg_commit(tx);
 }

@@ -86,3 +86,68 @@ int64_t cart_merged_quantity(const char *policy, int64_t user_quantity, int64_t 
         quantity = guest_quantity;
     return quantity > CART_QUANTITY_LIMIT ? CART_QUANTITY_LIMIT : quantity;
 }
+
+/* ---- lines ---- */
+
+struct cart_item *cart_line(const struct cart *c, const char *sku)
+{
+    for (size_t i = 0; i < c->items.len; i++)
+        if (strcmp(LIST_AT(c->items, struct cart_item, i)->sku, sku) == 0)
+            return LIST_AT(c->items, struct cart_item, i);
+    return NULL;
+}
+
+void cart_put(struct arena *a, struct cart *c, const struct cart_item *line)
+{
+    struct cart_item *there = cart_line(c, line->sku);
+    if (!there) {
+        struct cart_item *items = arena_array(a, c->items.len + 1, sizeof(*items));
+        if (c->items.len)
+            memcpy(items, c->items.items, c->items.len * sizeof(*items));
+        there = &items[c->items.len];
+        c->items = (struct list){.len = c->items.len + 1, .items = items};
+    }
+    *there = *line;
+}
+
+static void keep_positive(struct cart *c)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < c->items.len; i++) {
+        const struct cart_item *item = LIST_AT(c->items, struct cart_item, i);
+        if (item->quantity > 0)
+            *LIST_AT(c->items, struct cart_item, kept++) = *item;
+    }
+    c->items.len = kept;
+}
+
+void cart_remove(struct cart *c, const char *sku)
+{
+    struct cart_item *line = cart_line(c, sku);
+    if (line)
+        line->quantity = 0;
+    keep_positive(c);
+}
+
+void cart_take_out(struct cart *c, struct list ordered)
+{
+    for (size_t i = 0; i < ordered.len; i++) {
+        const struct order_item *item = LIST_AT(ordered, struct order_item, i);
+        struct cart_item *line = cart_line(c, item->sku);
+        if (line)
+            line->quantity -= item->quantity;
+    }
+    keep_positive(c);
+}
+
+void cart_reprice(struct cart *c, struct list current)
+{
+    for (size_t i = 0; i < current.len; i++) {
+        const struct order_item *item = LIST_AT(current, struct order_item, i);
+        struct cart_item *line = cart_line(c, item->sku);
+        if (!line || !money_same_currency(&line->unit_price, &item->unit_price))
+            continue;
+        line->unit_price = item->unit_price;
+        line->name = item->name;
+    }
+}

@@ -21,14 +21,35 @@ static const struct field cart_fields[] = {
 };
 const struct table cart_table = TABLE("Cart", struct cart, cart_fields);
 
-static const struct field cart_row_fields[] = {
-    FIELD_UUID(struct cart, id, "cartId"),
-    FIELD_UUID(struct cart, user_id, "userId"),
-    FIELD_LIST(struct cart, items, "items", cart_item_table),
+static const struct field cart_line_fields[] = {
+    FIELD_TEXT(struct cart_item, sku, "sku"),
+    FIELD_TEXT(struct cart_item, name, "name"),
+    FIELD_UUID(struct cart_item, seller_id, "sellerId"),
+    FIELD_I64(struct cart_item, quantity, "quantity"),
+    FIELD_MONEY(struct cart_item, unit_price, "unitPrice"),
+};
+const struct table cart_line_table = TABLE("CartLine", struct cart_item, cart_line_fields);
+
+#define CART_ROW_FIELDS                                                                            \
+    FIELD_UUID(struct cart, id, "cartId"), FIELD_UUID(struct cart, user_id, "userId"),             \
+        FIELD_LIST(struct cart, items, "items", cart_line_table),                                  \
+        FIELD_I64(struct cart, version, "version"),                                                \
+        FIELD_TIME(struct cart, updated_at, "updatedAt")
+
+static const struct field cart_row_fields[] = {CART_ROW_FIELDS};
+const struct table cart_row_table = TABLE("CartRow", struct cart, cart_row_fields);
+
+static const struct field cart_claim_row_fields[] = {
+    CART_ROW_FIELDS,
+    FIELD_UUID(struct cart, checkout_id, "checkoutId"),
+};
+const struct table cart_claim_row_table = TABLE("CartClaimRow", struct cart, cart_claim_row_fields);
+
+static const struct field cart_stamp_fields[] = {
     FIELD_I64(struct cart, version, "version"),
     FIELD_TIME(struct cart, updated_at, "updatedAt"),
 };
-const struct table cart_row_table = TABLE("CartRow", struct cart, cart_row_fields);
+const struct table cart_stamp_table = TABLE("CartStamp", struct cart, cart_stamp_fields);
 
 static const struct field item_body_fields[] = {
     FIELD_TEXT(struct item_body, sku, "sku", .required = true, .pattern = "sku"),
@@ -92,9 +113,8 @@ static const struct field checkout_fields[] = {
     FIELD_TEXT(struct checkout, outcome, "outcome"),
     FIELD_TEXT(struct checkout, detail, "detail"),
     FIELD_TEXT(struct checkout, extensions, "extensions"),
-    FIELD_TEXT(struct checkout, response, "response"),
     FIELD_BOOL(struct checkout, kept, "kept"),
-    FIELD_BOOL(struct checkout, leased, "leased"),
+    FIELD_LIST(struct checkout, steps, "steps", checkout_step_table),
     FIELD_TIME(struct checkout, created_at, "createdAt"),
     FIELD_TIME(struct checkout, finished_at, "finishedAt"),
 };

@@ -117,8 +117,8 @@ is 'and all counted' "$(in_cart "$other")" 'A1 B20'
 
 shopper full
 cart
-sql cart "INSERT INTO cart_items (cart_id, sku, name, seller_id, quantity, unit_price, currency)
-    SELECT '$(field .cartId)', 'F-' || n, 'F', '$keeper', 1, 1, 'USD' FROM generate_series(1, 100) n"
+sql cart "UPDATE carts SET lines = (SELECT json_agg(json_build_object('sku', 'F-' || n, 'name', 'F', 'sellerId', '$keeper', 'quantity', 1,
+    'unitPrice', json_build_object('amount', 1, 'currency', 'USD'))) FROM generate_series(1, 100) n) WHERE id = '$(field .cartId)'"
 put A
 says 'a cart ends at 100 lines' 409 '.code == "cart_full"'
 ask PUT "$C/items/A-$run" '{"quantity":1}' -H "$AS"

@@ -33,7 +33,7 @@ that "stock is held for her" stock_is "$other_sku" "3 2 0"
 call DELETE "/api/v1/users/$ida"
 that "she closes her account" answered 204
 
-soon 5 "her cart is empty" sql_is cart "SELECT count(*) FROM cart_items i JOIN carts c ON c.id = i.cart_id WHERE c.user_id = '$ida'" 0
+soon 5 "her cart is empty" sql_is cart "SELECT json_array_length(lines) FROM carts WHERE user_id = '$ida'" 0
 soon 5 "her cards are gone" sql_is payment "SELECT count(*) FROM payment_methods WHERE user_id = '$ida' AND (deleted_at IS NULL OR token <> '')" 0
 soon 5 "nothing is sent to her any more" sql_is notification "SELECT active OR email_orders OR email_payments OR email_marketing OR sms_enabled OR push_enabled FROM contacts WHERE user_id = '$ida'" f
 soon 5 "but the last mail" mail_to "$EMAIL" "Your account is closed"

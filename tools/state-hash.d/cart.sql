@@ -2,7 +2,8 @@
 -- something was written), leases and durations of checkouts.
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SELECT 'cart', user_id, token_hash, last_order_at FROM carts WHERE NOT closed;
-SELECT 'line', c.user_id, c.token_hash, i.sku, i.quantity, i.unit_price, i.currency FROM cart_items i JOIN carts c ON c.id = cart_id;
+SELECT 'line', user_id, token_hash, l->>'sku', l->>'quantity', l->'unitPrice'->>'amount', l->'unitPrice'->>'currency'
+    FROM carts CROSS JOIN json_array_elements(lines) l;
 SELECT 'closed', user_id FROM carts WHERE closed;
 SELECT 'checkout', order_id, user_id, state, total, currency, outcome FROM checkouts;
 COMMIT;

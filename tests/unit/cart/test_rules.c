@@ -69,3 +69,78 @@ Test(cart, merge__never_exceeds_the_limit)
 {
     cr_assert_eq(cart_merged_quantity("sum", 998, 998), CART_QUANTITY_LIMIT);
 }
+
+/* ---- lines ---- */
+
+static struct cart_item line(const char *sku, int64_t quantity, int64_t price)
+{
+    return (struct cart_item){
+        .sku = sku, .name = sku, .quantity = quantity, .unit_price = usd(price)};
+}
+
+static struct cart cart_of(struct arena *a, size_t len, const struct cart_item lines[])
+{
+    struct cart c = {0};
+    for (size_t i = 0; i < len; i++)
+        cart_put(a, &c, &lines[i]);
+    return c;
+}
+
+/* "A3 B1" */
+static const char *told(struct arena *a, const struct cart *c)
+{
+    const char *text = "";
+    for (size_t i = 0; i < c->items.len; i++) {
+        const struct cart_item *item = LIST_AT(c->items, struct cart_item, i);
+        text =
+            arena_printf(a, "%s%s%s%lld", text, i ? " " : "", item->sku, (long long)item->quantity);
+    }
+    return text;
+}
+
+Test(cart, put__of_a_line_that_is_there__takes_its_place)
+{
+    struct arena *a = arena_new();
+    struct cart c =
+        cart_of(a, 3, (struct cart_item[]){line("A", 1, 100), line("B", 2, 100), line("A", 5, 90)});
+    cr_assert_str_eq(told(a, &c), "A5 B2");
+    cr_assert_eq(cart_line(&c, "A")->unit_price.amount, 90);
+    cr_assert_null(cart_line(&c, "C"));
+    arena_free(a);
+}
+
+Test(cart, remove__of_a_line__leaves_the_others_in_order)
+{
+    struct arena *a = arena_new();
+    struct cart c = cart_of(
+        a, 3, (struct cart_item[]){line("A", 1, 100), line("B", 2, 100), line("C", 3, 100)});
+    cart_remove(&c, "B");
+    cart_remove(&c, "none");
+    cr_assert_str_eq(told(a, &c), "A1 C3");
+    arena_free(a);
+}
+
+Test(cart, take_out__leaves_what_was_put_in_since)
+{
+    struct arena *a = arena_new();
+    struct cart c = cart_of(a, 4,
+        (struct cart_item[]){
+            line("A", 3, 100), line("B", 2, 100), line("C", 1, 100), line("NEW", 1, 100)});
+    struct order_item ordered[] = {
+        item("A", 1, 100), item("B", 2, 100), item("C", 9, 100), item("GONE", 1, 100)};
+    cart_take_out(&c, (struct list){ARRAY_SIZE(ordered), ordered});
+    cr_assert_str_eq(told(a, &c), "A2 NEW1");
+    arena_free(a);
+}
+
+Test(cart, reprice__of_a_line_in_another_currency__keeps_its_price)
+{
+    struct arena *a = arena_new();
+    struct cart c = cart_of(a, 2, (struct cart_item[]){line("A", 1, 100), line("B", 1, 100)});
+    struct order_item now[] = {item("A", 1, 120), item("B", 1, 7), item("GONE", 1, 1)};
+    strcpy(now[1].unit_price.currency, "EUR");
+    cart_reprice(&c, (struct list){ARRAY_SIZE(now), now});
+    cr_assert_eq(cart_line(&c, "A")->unit_price.amount, 120);
+    cr_assert_eq(cart_line(&c, "B")->unit_price.amount, 100);
+    arena_free(a);
+}
