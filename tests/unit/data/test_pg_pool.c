@@ -247,8 +247,8 @@ PG_TEST(pg_pool, server__frozen_and_thawed__is_found_again)
 
     pg_private_start(&server);
     p = pg_test_pool((struct pg_pool_config){.url = server.url,
-        .statement_timeout_us = 100 * USEC_PER_MS,
-        .connect_timeout_us = 100 * USEC_PER_MS});
+        .statement_timeout_us = 500 * USEC_PER_MS,
+        .connect_timeout_us = 500 * USEC_PER_MS});
     OK(pg_query(p, &sql_backend, PG_NO_ARGS, &backend));
     pid = (pid_t)PG_ROW(backend, struct number, 0)->n;
     kill(server.pid, SIGSTOP);
