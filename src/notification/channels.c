@@ -10,8 +10,7 @@
 #include "notification/mail.h"
 #include "notification/notification.h"
 
-#define MAIL_TIME_US (10 * USEC_PER_SEC)
-#define MAIL_NAME    "Souk"
+#define MAIL_NAME "Souk"
 
 /* The tokens of links are opened at the last moment, and only here: no row and no log has them. */
 static bool open_links(const struct delivery *d, const char **ret_text, const char **ret_html)

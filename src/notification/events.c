@@ -1,7 +1,25 @@
-/* What notification hears. A handler renders the message and queues its rows; nothing is sent here,
- * so a mail server that is away holds up nobody. Who gets it is decided in the insert itself. */
+/* What notification hears. A handler leaves a draft of its message; nothing is sent here, so a mail
+ * server that is away holds up nobody. The drafts of a batch become rows in one statement, before
+ * anything that changes who gets what, and at the batch's end; who gets them is decided in there.
+ *
+ * As many as the sender has room for are taken for it by that statement, and go to it when the
+ * batch is committed. When the process dies before, their lease runs out. */
 
+#include "common/json/writer.h"
 #include "notification/notification.h"
+
+/* Of the batch at hand, in its arena. */
+static struct delivery_draft *drafts;
+static size_t drafts_count;
+static size_t room; /* how many the sender takes of them */
+static struct taken {
+    struct taken *next;
+    struct list deliveries;
+} * taken;
+static int64_t taken_until_us;
+static bool some_wait; /* for the sender's own look */
+
+#define CHANNELS 3 /* rows that a draft may become */
 
 struct notice {
     const char *template;
@@ -11,14 +29,54 @@ struct notice {
     const char *sealed; /* a token in the links, NULL: none */
 };
 
+int notification_before_batch(struct pg_tx *tx, const struct event *const *events, size_t count)
+{
+    (void)tx, (void)events;
+    drafts = arena_array(fiber_arena(), count, sizeof(*drafts)); /* one of an event at most */
+    drafts_count = 0;
+    room = sender_room();
+    taken = NULL;
+    some_wait = false;
+    taken_until_us = clock_mono_us() + LEASE_US;
+    return 0;
+}
+
+static int write_drafts(struct pg_tx *tx)
+{
+    struct taken *t = ARENA_NEW(fiber_arena(), struct taken);
+    if (drafts_count == 0)
+        return 0;
+    TRY(store_deliveries_add(tx, (struct list){drafts_count, drafts}, &t->deliveries));
+    drafts += drafts_count;
+    drafts_count = 0;
+    t->next = taken;
+    taken = t;
+    return 0;
+}
+
+int notification_after_batch(struct pg_tx *tx)
+{
+    return write_drafts(tx);
+}
+
+void notification_batch_committed(void)
+{
+    for (; taken; taken = taken->next)
+        sender_take(taken->deliveries, taken_until_us);
+    if (some_wait)
+        sender_look();
+}
+
+/* What is delayed waits in its row, like what the sender has no room for. */
 static int notify(
     struct pg_tx *tx, const struct event *e, const struct notice *n, const struct message *m)
 {
     struct arena *a = fiber_arena();
-    struct preview texts;
-    TRY(message_render(a, template_find(n->template), m, &texts));
-    const struct delivery_draft draft = {.event_id = e->id,
-        .correlation_id = correlation_current(),
+    const struct template *template = template_find(n->template);
+    struct delivery_draft *d = &drafts[drafts_count];
+    (void)tx;
+    *d = (struct delivery_draft){.event_id = e->id,
+        .correlation_id = arena_strdup(a, correlation_current()),
         .template = n->template,
         .kind = n->kind,
         .user_id = n->user_id,
@@ -26,9 +84,12 @@ static int notify(
         .message_id = delivery_message_id(a, e->id, n->template, config_text("MAIL_FROM")),
         .delay_s = n->delay_s,
         .sealed = n->sealed,
-        .texts = &texts};
-    TRY(store_delivery_add(tx, &draft));
-    app_nudge(SENDER);
+        .message = json_struct_text(a, &message_table, m),
+        .take = n->delay_s == 0 && room >= CHANNELS};
+    TRY(message_subject(a, template, m, &d->subject));
+    room -= d->take ? CHANNELS : 0;
+    some_wait = some_wait || !d->take;
+    drafts_count++;
     return 0;
 }
 
@@ -86,6 +147,7 @@ static int on_user_registered(struct pg_tx *tx, const struct event *e)
 {
     const struct user_event *u = e->payload;
     struct message m;
+    TRY(write_drafts(tx));
     TRY(store_contact_told(tx, u, e->timestamp_us));
     message_of_user(fiber_arena(), public_url(), u, &m);
     return notify(tx, e,
@@ -95,6 +157,7 @@ static int on_user_registered(struct pg_tx *tx, const struct event *e)
 
 static int on_user_updated(struct pg_tx *tx, const struct event *e)
 {
+    TRY(write_drafts(tx));
     return store_contact_told(tx, e->payload, e->timestamp_us);
 }
 
@@ -103,6 +166,7 @@ static int on_user_deactivated(struct pg_tx *tx, const struct event *e)
 {
     const struct user_event *u = e->payload;
     struct message m;
+    TRY(write_drafts(tx));
     TRY(store_contact_off(tx, u->user_id));
     message_of_user(fiber_arena(), public_url(), u, &m);
     return notify(tx, e, &(struct notice){"account_closed", "account", u->user_id, u->email}, &m);

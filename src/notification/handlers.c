@@ -88,7 +88,7 @@ int post_resend(struct request *req)
     TRY(store_delivery_again(tx, d->id, &d));
     TRY(reply_stored(req, tx, 200, &delivery_table, d));
     TRY(pg_commit(tx));
-    app_nudge(SENDER);
+    sender_look();
     return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/base/crypto.h"
+#include "common/json/reader.h"
 #include "notification/notification.h"
 
 static const struct field message_line_fields[] = {
@@ -15,18 +16,18 @@ static const struct table message_line_table =
     TABLE("MessageLine", struct message_line, message_line_fields);
 
 static const struct field message_fields[] = {
-    FIELD_TEXT(struct message, name, "name"),
-    FIELD_TEXT(struct message, order_id, "orderId"),
-    FIELD_TEXT(struct message, payment_id, "paymentId"),
-    FIELD_TEXT(struct message, reason, "reason"),
-    FIELD_TEXT(struct message, url, "url"),
-    FIELD_TEXT(struct message, until, "until"),
-    FIELD_TEXT(struct message, address, "address"),
-    FIELD_TEXT(struct message, user_agent, "userAgent"),
-    FIELD_TEXT(struct message, preferences_url, "preferencesUrl"),
-    FIELD_LIST(struct message, items, "items", message_line_table),
-    FIELD_MONEY(struct message, amount, "amount"),
-    FIELD_MONEY(struct message, refunded_total, "refundedTotal"),
+    FIELD_TEXT(struct message, name, "name", .omit_empty = true),
+    FIELD_TEXT(struct message, order_id, "orderId", .omit_empty = true),
+    FIELD_TEXT(struct message, payment_id, "paymentId", .omit_empty = true),
+    FIELD_TEXT(struct message, reason, "reason", .omit_empty = true),
+    FIELD_TEXT(struct message, url, "url", .omit_empty = true),
+    FIELD_TEXT(struct message, until, "until", .omit_empty = true),
+    FIELD_TEXT(struct message, address, "address", .omit_empty = true),
+    FIELD_TEXT(struct message, user_agent, "userAgent", .omit_empty = true),
+    FIELD_TEXT(struct message, preferences_url, "preferencesUrl", .omit_empty = true),
+    FIELD_LIST(struct message, items, "items", message_line_table, .omit_empty = true),
+    FIELD_MONEY(struct message, amount, "amount", .omit_empty = true),
+    FIELD_MONEY(struct message, refunded_total, "refundedTotal", .omit_empty = true),
 };
 const struct table message_table = TABLE("Message", struct message, message_fields);
 
@@ -176,5 +177,32 @@ int message_render(struct arena *a, const struct template *template, const struc
     TRY(render_text(a, template->text, TEMPLATE_PLAIN, m, &texts.text));
     TRY(render_text(a, template->html, TEMPLATE_HTML, m, &texts.html));
     *ret_texts = texts;
+    return 0;
+}
+
+int message_subject(struct arena *a, const struct template *template, const struct message *m,
+    const char **ret_subject)
+{
+    return render_text(a, template->subject, TEMPLATE_PLAIN, m, ret_subject);
+}
+
+/* SMS and push say no more than the subject of the mail. */
+int delivery_texts(struct arena *a, struct delivery *d)
+{
+    const struct template *template = template_find(d->template);
+    struct json_errors errors;
+    struct message m;
+    struct preview texts;
+    if (d->text)
+        return 0;
+    if (!d->message) {
+        d->text = d->subject;
+        return 0;
+    }
+    if (!template || json_read(a, span_of(d->message), &message_table, JSON_LENIENT, &m, &errors))
+        return ERR(ERR_INVALID);
+    TRY(message_render(a, template, &m, &texts));
+    d->text = texts.text;
+    d->html = texts.html;
     return 0;
 }

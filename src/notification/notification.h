@@ -1,7 +1,7 @@
 #pragma once
 
 /* The notification service: turns events into messages that people want, and gets them delivered.
- * An event's handler only writes rows, rendered and addressed; a background task sends them. */
+ * An event's handler only leaves rows, addressed; a background task renders and sends them. */
 
 #include "common/app/service.h"
 #include "common/contract/events.h"
@@ -37,7 +37,8 @@ extern const struct table preferences_table;
 struct delivery {
     const char *id, *event_id, *template, *channel, *recipient, *user_id, *subject, *text, *html,
         *message_id, *correlation_id, *status, *last_error;
-    const char *sealed; /* the token in its links, as it stands in the texts; NULL: none */
+    const char *message; /* JSON of a struct message; NULL: none, or the texts are there */
+    const char *sealed;  /* the token in its links, as it stands in the texts; NULL: none */
     int64_t attempts, next_attempt_at, created_at, sent_at;
 };
 extern const struct table notification_table; /* what its recipient sees */
@@ -114,6 +115,11 @@ void message_sample(struct arena *a, const char *public_url, struct message *ret
 /* Renders the three texts into the arena; 0 or ERR_INVALID as template_render(). */
 int message_render(struct arena *a, const struct template *template, const struct message *m,
     struct preview *ret_texts);
+int message_subject(struct arena *a, const struct template *template, const struct message *m,
+    const char **ret_subject);
+/* Fills in the texts of a delivery that has none yet. 0, or ERR_INVALID: its message can't be read
+ * or rendered. */
+int delivery_texts(struct arena *a, struct delivery *d);
 
 /* ---- rules.c ---- */
 
@@ -144,10 +150,12 @@ struct delivery_draft {
     const char *message_id;
     int64_t delay_s;
     const char *sealed; /* NULL ok */
-    const struct preview *texts;
+    const char *subject, *message;
+    bool take; /* the caller sends it itself, at once */
 };
-/* One row for each channel that the user can be reached by; none for what is there already. */
-int store_delivery_add(struct pg_tx *tx, const struct delivery_draft *draft);
+/* One row for each channel that a user can be reached by; none for what is there already. Drafts
+ * are struct delivery_draft; answers with what the caller has taken, for LEASE_US. */
+int store_deliveries_add(struct pg_tx *tx, struct list drafts, struct list *ret_deliveries) PARKS;
 int store_contact_told(struct pg_tx *tx, const struct user_event *u, int64_t at_us);
 /* From now on nothing but account messages goes out, not even what waits already. */
 int store_contact_off(struct pg_tx *tx, const char *user_id);
@@ -180,11 +188,23 @@ int message_send(const struct delivery *d, const char **ret_why) PARKS;
 
 /* ---- sender.c ---- */
 
-#define SENDER "sender" /* for app_nudge() */
+#define SENDER       "sender" /* for app_nudge() */
+#define LEASE_US     (30 * USEC_PER_SEC)
+#define MAIL_TIME_US (10 * USEC_PER_SEC) /* a hand-over may take */
 int sender_start(void);
+/* How many deliveries may be handed over now. */
+size_t sender_room(void);
+/* Deliveries that were taken and are committed; it keeps copies. `until_us` (monotonic) is the end
+ * of their lease. */
+void sender_take(struct list deliveries, int64_t until_us);
+/* Something waits in its row. */
+void sender_look(void);
 
 /* ---- events.c ---- */
 
+int notification_before_batch(struct pg_tx *tx, const struct event *const *events, size_t count);
+int notification_after_batch(struct pg_tx *tx);
+void notification_batch_committed(void);
 extern const struct consumer_row notification_consumers[];
 extern const size_t notification_consumers_count;
 

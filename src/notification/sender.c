@@ -1,16 +1,18 @@
-/* The way out. A tick claims what is due, a handful at a time, and sends it by a few fibers at
- * once; how each message went is written down at once. Claims skip what another process has
- * claimed. A claim is a lease: when the process dies between the mail server's yes and our note of
- * it, the message goes out again after the lease, under the same Message-ID. The lease is longer
- * than the handful can take: LIMIT / FIBERS rounds of the channel's time limit. */
+/* The way out. A tick takes what is due, a handful at a time, and sends it by a few fibers at once;
+ * what went out is written down a moment later, many in one statement. What a batch of events
+ * leaves comes here taken already (sender_take); what waits in its row is claimed, skipping what
+ * another process has claimed. Both are leases: when the process dies between the mail server's yes
+ * and our note of it, the message goes out again after the lease, under the same Message-ID. No
+ * message is begun whose lease could end before the channel's time limit. */
 
 #include "common/app/metrics.h"
-#include "common/fiber/sync.h"
 #include "notification/notification.h"
 
 #define POLL_US     (400 * USEC_PER_MS)
-#define LEASE_US    (30 * USEC_PER_SEC)
+#define LOOK_US     (300 * USEC_PER_MS)
+#define NOTE_US     (5 * USEC_PER_MS)
 #define CLAIM_LIMIT 16
+#define TAKE_LIMIT  150
 #define FIBERS      8
 
 static struct metric deliveries_total = {.name = "souk_deliveries_total",
@@ -24,58 +26,68 @@ static struct metric delivery_seconds = {.name = "souk_delivery_seconds",
 struct handful {
     struct list deliveries;
     size_t next;
+    int64_t until_us;    /* the end of their lease */
+    struct arena *arena; /* stays until all is noted */
 };
 
-/* A message that went out, until that is written down. While one write is under way, whatever else
- * goes out gathers for the next: a commit for each would cost more than the writing. Notes lie on
- * the stacks of fibers that wait for them. */
+/* What was handed over, batch by batch. */
+struct taken {
+    struct taken *next;
+    struct arena *arena; /* of the deliveries, and of this */
+    struct list deliveries;
+    int64_t until_us;
+};
+static struct taken *taken, **taken_end = &taken;
+static size_t taken_count;
+
+static bool look_due;
+static int64_t looked_us;
+
+/* Messages that went out, until that is written down: whoever notes the first waits a moment for
+ * others and writes, again until there are none, while the other fibers go on sending. The notes
+ * lie in the handful's arena, which stays until its fibers are done. */
 struct note {
     struct note *next;
     const char *id;
-    struct latch written;
 };
 static struct note *notes;
 static bool writing;
 
-static void notes_write(struct note *list)
+static int write_notes(void)
 {
     struct buf ids = {0};
-    for (const struct note *n = list; n; n = n->next)
+    for (const struct note *n = notes; n; n = n->next)
         pg_array_put(&ids, n->id);
-    int r = store_sent(pg_array_text(&ids));
-    while (list) {
-        struct note *next = list->next; /* the note is gone with its latch */
-        latch_set(&list->written, r);
-        list = next;
-    }
+    notes = NULL;
+    return store_sent(pg_array_text(&ids));
 }
 
-static int note_down(const char *id)
+static void note_down(struct arena *a, const char *id)
 {
-    struct note mine = {.next = notes, .id = id};
-    int r = 0;
-    notes = &mine;
+    struct note *mine = ARENA_NEW(a, struct note);
+    *mine = (struct note){.next = notes, .id = id};
+    notes = mine;
+    if (writing)
+        return;
     struct fiber_shield shield = fiber_shield_begin(USEC_NEVER);
-    if (!writing) {
-        writing = true;
-        while (notes) {
-            struct note *list = notes;
-            notes = NULL;
-            notes_write(list);
-        }
-        writing = false;
+    writing = true;
+    while (notes) {
+        (void)fiber_sleep(NOTE_US);
+        if (write_notes() != 0)
+            log_warn("deliveries not noted, their lease will end", LF_TEXT("trace", error_text()));
+        error_clear();
     }
-    (void)latch_wait(&mine.written, "the note of a message", USEC_NEVER, &r);
+    writing = false;
     fiber_shield_end(shield);
-    return r < 0 ? ERR(r) : r;
 }
 
-static int note_sent(const struct delivery *d)
+static int note_sent(struct arena *a, const struct delivery *d)
 {
     FAULT("mail_after_send");
     metric_add(&deliveries_total, 1, d->channel, "sent");
     metric_observe_us(&delivery_seconds, clock_wall_us() - d->created_at, d->channel);
-    return note_down(d->id);
+    note_down(a, d->id);
+    return 0;
 }
 
 static int note_not_sent(const struct delivery *d, enum delivery_fate fate, const char *why)
@@ -89,27 +101,31 @@ static int note_not_sent(const struct delivery *d, enum delivery_fate fate, cons
 }
 
 /* A message whose sender died in every attempt is given up as well. */
-static int deliver(const struct delivery *d)
+static int deliver(struct arena *a, struct delivery *d)
 {
     const char *why = "every attempt was cut short";
     int r = ERR_UNKNOWN;
-    if (d->attempts <= DELIVERY_ATTEMPTS)
+    if (d->attempts <= DELIVERY_ATTEMPTS && delivery_texts(fiber_arena(), d) != 0) {
+        why = "its message can't be read or rendered";
+        r = CHANNEL_REFUSED;
+    } else if (d->attempts <= DELIVERY_ATTEMPTS) {
         r = message_send(d, &why);
+    }
     if (r < 0 && d->attempts <= DELIVERY_ATTEMPTS)
         why = arena_printf(fiber_arena(), "%s: %s", error_name(r), error_text());
     error_clear();
     enum delivery_fate fate = delivery_fate(r, d->attempts);
-    return fate == DELIVERY_SENT ? note_sent(d) : note_not_sent(d, fate, why);
+    return fate == DELIVERY_SENT ? note_sent(a, d) : note_not_sent(d, fate, why);
 }
 
 static void sender_run(void *arg)
 {
     struct handful *h = arg;
-    while (h->next < h->deliveries.len) {
-        const struct delivery *d = LIST_AT(h->deliveries, struct delivery, h->next++);
+    while (h->next < h->deliveries.len && clock_mono_us() + MAIL_TIME_US < h->until_us) {
+        struct delivery *d = LIST_AT(h->deliveries, struct delivery, h->next++);
         const struct log_context context = {.correlation_id = d->correlation_id};
         const struct log_context *outer = log_context_swap(&context);
-        int r = deliver(d);
+        int r = deliver(h->arena, d);
         if (r < 0)
             log_warn("delivery not noted, the lease will end", LF_TEXT("deliveryId", d->id),
                 LF_TEXT("error", error_name(r)), LF_TEXT("trace", error_text()));
@@ -123,6 +139,7 @@ static void send_all(struct handful *h)
 {
     struct fiber *fibers[FIBERS - 1];
     size_t count = 0;
+    h->arena = fiber_arena();
     while (count < ARRAY_SIZE(fibers) && count + 1 < h->deliveries.len &&
            fiber_spawn(app()->loop, SENDER, sender_run, h, &fibers[count]) == 0)
         count++;
@@ -133,18 +150,85 @@ static void send_all(struct handful *h)
     fiber_shield_end(shield);
 }
 
+/* ---- what was handed over ---- */
+
+size_t sender_room(void)
+{
+    return taken_count < TAKE_LIMIT ? TAKE_LIMIT - taken_count : 0;
+}
+
+static struct delivery delivery_copy(struct arena *a, const struct delivery *d)
+{
+    struct delivery copy = *d;
+    copy.id = arena_strdup(a, d->id);
+    copy.template = arena_strdup(a, d->template);
+    copy.channel = arena_strdup(a, d->channel);
+    copy.recipient = arena_strdup(a, d->recipient);
+    copy.user_id = arena_strdup(a, d->user_id);
+    copy.subject = arena_strdup(a, d->subject);
+    copy.message = arena_strdup(a, d->message);
+    copy.message_id = arena_strdup(a, d->message_id);
+    copy.correlation_id = arena_strdup(a, d->correlation_id);
+    copy.sealed = arena_strdup(a, d->sealed);
+    return copy;
+}
+
+void sender_take(struct list deliveries, int64_t until_us)
+{
+    struct arena *a = arena_new();
+    struct taken *t = ARENA_NEW(a, struct taken);
+    struct delivery *copies = arena_array(a, deliveries.len, sizeof(*copies));
+    for (size_t i = 0; i < deliveries.len; i++)
+        copies[i] = delivery_copy(a, LIST_AT(deliveries, struct delivery, i));
+    *t = (struct taken){.arena = a, .deliveries = {deliveries.len, copies}, .until_us = until_us};
+    *taken_end = t;
+    taken_end = &t->next;
+    taken_count += deliveries.len;
+    app_nudge(SENDER);
+}
+
+static void send_taken(void)
+{
+    while (taken) {
+        struct taken *t = taken;
+        struct handful h = {.deliveries = t->deliveries, .until_us = t->until_us};
+        taken = t->next;
+        if (!taken)
+            taken_end = &taken;
+        send_all(&h);
+        taken_count -= t->deliveries.len;
+        arena_free(t->arena);
+        arena_reset(fiber_arena());
+    }
+}
+
+/* ---- what waits in its row ---- */
+
+void sender_look(void)
+{
+    look_due = true;
+    app_nudge(SENDER);
+}
+
+/* What others have left, or what has failed before: a handful for each look. */
+static int send_due(void)
+{
+    struct handful h = {.until_us = clock_mono_us() + LEASE_US};
+    if (!look_due && clock_mono_us() - looked_us < LOOK_US)
+        return 0;
+    look_due = false;
+    looked_us = clock_mono_us();
+    TRY(store_claim(CLAIM_LIMIT, LEASE_US, &h.deliveries));
+    send_all(&h);
+    if (h.deliveries.len == CLAIM_LIMIT)
+        sender_look();
+    return 0;
+}
+
 static int sender_tick(void)
 {
-    struct handful h;
-    do {
-        h = (struct handful){0};
-        TRY(store_claim(CLAIM_LIMIT, LEASE_US, &h.deliveries));
-        send_all(&h);
-        if (h.deliveries.len < CLAIM_LIMIT)
-            return 0;
-        arena_reset(fiber_arena());
-    } while (!app()->draining);
-    return 0;
+    send_taken();
+    return send_due();
 }
 
 int sender_start(void)

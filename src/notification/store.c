@@ -11,12 +11,16 @@
 #define OPEN_ORDERS "('order_shipped', 'order_cancelled', 'payment_refunded') "
 
 /* What the sender needs. */
+#define CLAIM_COLUMNS                                                                              \
+    "id, template, channel, recipient, subject, message, body_text, body_html, sealed, user_id, "  \
+    "message_id, correlation_id, attempts, created_at, status"
 static const struct field claim_fields[] = {
     FIELD_UUID(struct delivery, id, "deliveryId"),
     FIELD_TEXT(struct delivery, template, "template"),
     FIELD_TEXT(struct delivery, channel, "channel"),
     FIELD_TEXT(struct delivery, recipient, "recipient"),
     FIELD_TEXT(struct delivery, subject, "subject"),
+    FIELD_TEXT(struct delivery, message, "message"),
     FIELD_TEXT(struct delivery, text, "text"),
     FIELD_TEXT(struct delivery, html, "html"),
     FIELD_TEXT(struct delivery, sealed, "sealed", .secret = true),
@@ -25,6 +29,7 @@ static const struct field claim_fields[] = {
     FIELD_TEXT(struct delivery, correlation_id, "correlationId"),
     FIELD_I64(struct delivery, attempts, "attempts"),
     FIELD_TIME(struct delivery, created_at, "createdAt"),
+    FIELD_TEXT(struct delivery, status, "status"),
 };
 static const struct table claim_table = TABLE("ClaimRow", struct delivery, claim_fields);
 
@@ -48,26 +53,32 @@ const struct pg_statement notification_statements[] = {
     /* The contact decides, as it is at this moment: the address, the other channels, and whether
      * the kind is wanted. Mail leaves a row in any case, so that the log can say why it did not go
      * out. */
-    [SQL_ADD] = {"delivery_add",
+    [SQL_ADD] = {"deliveries_add",
         "INSERT INTO deliveries (id, event_id, template, kind, channel, recipient, user_id, "
-        "subject, body_text, body_html, message_id, correlation_id, status, last_error, "
+        "subject, message, message_id, correlation_id, status, attempts, last_error, "
         "next_attempt_at, sealed) "
-        "SELECT d.id, $1, $2, $3, d.channel, coalesce(d.recipient, ''), u.user_id, $6, d.body, "
-        "d.html, d.message_id, $10, "
+        "SELECT d.id, n.event_id, n.template, n.kind, d.channel, coalesce(d.recipient, ''), "
+        "n.user_id, n.subject, d.message, d.message_id, n.correlation_id, "
         "CASE WHEN NOT d.wanted THEN 'suppressed' WHEN d.recipient IS NULL THEN 'failed' "
-        "ELSE 'pending' END, "
+        "WHEN n.take THEN 'sending' ELSE 'pending' END, "
+        "CASE WHEN d.wanted AND d.recipient IS NOT NULL AND n.take THEN 1 ELSE 0 END, "
         "CASE WHEN d.wanted AND d.recipient IS NULL THEN 'no address is known' END, "
-        "now() + make_interval(secs => $11::bigint), $15 "
-        "FROM (SELECT $4::uuid AS user_id) u LEFT JOIN contacts c ON c.user_id = u.user_id "
-        "CROSS JOIN LATERAL (VALUES "
-        "($12::uuid, 'email', coalesce(c.email, $5::text), $7::text, $8::text, $9::text, "
-        "$3 = 'account' OR c.user_id IS NULL OR (c.active AND CASE $3 WHEN 'orders' THEN "
+        "now() + make_interval(secs => CASE WHEN d.wanted AND d.recipient IS NOT NULL AND n.take "
+        "THEN $15::bigint / 1000000.0 ELSE n.delay_s END), n.sealed "
+        "FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], "
+        "$7::text[], $8::text[], $9::text[], $10::bigint[], $11::text[], $12::uuid[], "
+        "$13::uuid[], $14::uuid[], $16::bool[]) AS n (event_id, template, kind, user_id, email, "
+        "subject, message, message_id, correlation_id, delay_s, sealed, mail, sms, push, take) "
+        "LEFT JOIN contacts c ON c.user_id = n.user_id CROSS JOIN LATERAL (VALUES "
+        "(n.mail, 'email', coalesce(c.email, n.email), n.message, n.message_id, "
+        "n.kind = 'account' OR c.user_id IS NULL OR (c.active AND CASE n.kind WHEN 'orders' THEN "
         "c.email_orders WHEN 'payments' THEN c.email_payments ELSE c.email_marketing END) OR "
-        "(NOT c.active AND $2 IN " OPEN_ORDERS ")), "
-        "($13::uuid, 'sms', c.sms_phone, $6, NULL, NULL, c.active AND c.sms_enabled), "
-        "($14::uuid, 'push', c.push_topic, $6, NULL, NULL, c.active AND c.push_enabled)) "
-        "d (id, channel, recipient, body, html, message_id, wanted) "
-        "WHERE d.channel = 'email' OR d.wanted ON CONFLICT DO NOTHING"},
+        "(NOT c.active AND n.template IN " OPEN_ORDERS ")), "
+        "(n.sms, 'sms', c.sms_phone, NULL, NULL, c.active AND c.sms_enabled), "
+        "(n.push, 'push', c.push_topic, NULL, NULL, c.active AND c.push_enabled)) "
+        "d (id, channel, recipient, message, message_id, wanted) "
+        "WHERE d.channel = 'email' OR d.wanted ON CONFLICT DO NOTHING RETURNING " CLAIM_COLUMNS,
+        &claim_table},
     /* Of two events the later one is right, whichever comes first. */
     [SQL_CONTACT_TOLD] = {"contact_told",
         "INSERT INTO contacts AS c (user_id, email, name, told_at, named_at) VALUES ($1, $2, "
@@ -122,8 +133,7 @@ const struct pg_statement notification_statements[] = {
         "next_attempt_at = now() + make_interval(secs => $2::bigint / 1000000.0) WHERE id IN ("
         "SELECT id FROM deliveries WHERE status IN ('pending', 'sending') "
         "AND next_attempt_at <= now() ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED) "
-        "RETURNING id, template, channel, recipient, subject, body_text, body_html, sealed, "
-        "user_id, message_id, correlation_id, attempts, created_at",
+        "RETURNING " CLAIM_COLUMNS,
         &claim_table},
     [SQL_SENT] = {"deliveries_sent",
         "UPDATE deliveries SET status = 'sent', sent_at = now(), "
@@ -145,17 +155,63 @@ const size_t notification_statements_count = ARRAY_SIZE(notification_statements)
 
 /* ---- in the batch's transaction ---- */
 
-int store_delivery_add(struct pg_tx *tx, const struct delivery_draft *d)
+static const char *new_ids(size_t count)
 {
-    char ids[3][UUID_TEXT_SIZE];
-    for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
-        uuid_make(ids[i]);
-    return pg_queue(tx, &notification_statements[SQL_ADD],
-        PG_ARGS(PG_TEXT(d->event_id), PG_TEXT(d->template), PG_TEXT(d->kind), PG_TEXT(d->user_id),
-            PG_TEXT(d->email), PG_TEXT(d->texts->subject), PG_TEXT(d->texts->text),
-            PG_TEXT(d->texts->html), PG_TEXT(d->message_id), PG_TEXT(d->correlation_id),
-            PG_I64(d->delay_s), PG_TEXT(ids[0]), PG_TEXT(ids[1]), PG_TEXT(ids[2]),
-            PG_TEXT(d->sealed)));
+    struct buf ids = {0};
+    char id[UUID_TEXT_SIZE];
+    for (size_t i = 0; i < count; i++) {
+        uuid_make(id);
+        pg_array_put(&ids, id);
+    }
+    return pg_array_text(&ids);
+}
+
+/* The rows that are the caller's to send, moved to the front. */
+static struct list taken_of(struct list rows)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < rows.len; i++) {
+        const struct delivery *d = LIST_AT(rows, struct delivery, i);
+        if (strcmp(d->status, "sending") == 0)
+            *LIST_AT(rows, struct delivery, n++) = *d;
+    }
+    rows.len = n;
+    return rows;
+}
+
+int store_deliveries_add(struct pg_tx *tx, struct list drafts, struct list *ret_deliveries)
+{
+    struct buf events = {0}, names = {0}, kinds = {0}, users = {0}, emails = {0}, subjects = {0},
+               messages = {0}, message_ids = {0}, correlations = {0}, delays = {0}, seals = {0},
+               takes = {0};
+    struct pg_result result;
+    for (size_t i = 0; i < drafts.len; i++) {
+        const struct delivery_draft *d = LIST_AT(drafts, struct delivery_draft, i);
+        pg_array_put(&events, d->event_id);
+        pg_array_put(&names, d->template);
+        pg_array_put(&kinds, d->kind);
+        pg_array_put(&users, d->user_id);
+        pg_array_put(&emails, d->email);
+        pg_array_put(&subjects, d->subject);
+        pg_array_put(&messages, d->message);
+        pg_array_put(&message_ids, d->message_id);
+        pg_array_put(&correlations, d->correlation_id);
+        pg_array_put_i64(&delays, d->delay_s);
+        pg_array_put(&seals, d->sealed);
+        pg_array_put(&takes, d->take ? "t" : "f");
+    }
+    TRY(pg_run(tx, &notification_statements[SQL_ADD],
+        PG_ARGS(PG_TEXT(pg_array_text(&events)), PG_TEXT(pg_array_text(&names)),
+            PG_TEXT(pg_array_text(&kinds)), PG_TEXT(pg_array_text(&users)),
+            PG_TEXT(pg_array_text(&emails)), PG_TEXT(pg_array_text(&subjects)),
+            PG_TEXT(pg_array_text(&messages)), PG_TEXT(pg_array_text(&message_ids)),
+            PG_TEXT(pg_array_text(&correlations)), PG_TEXT(pg_array_text(&delays)),
+            PG_TEXT(pg_array_text(&seals)), PG_TEXT(new_ids(drafts.len)),
+            PG_TEXT(new_ids(drafts.len)), PG_TEXT(new_ids(drafts.len)), PG_I64(LEASE_US),
+            PG_TEXT(pg_array_text(&takes))),
+        &result));
+    *ret_deliveries = taken_of(result.rows);
+    return 0;
 }
 
 int store_contact_told(struct pg_tx *tx, const struct user_event *u, int64_t at_us)

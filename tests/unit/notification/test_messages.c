@@ -3,6 +3,7 @@
 
 #include "common/base/arena.h"
 #include "common/base/crypto.h"
+#include "common/json/writer.h"
 #include "notification/notification.h"
 
 #define PUBLIC "https://souk.example"
@@ -51,6 +52,39 @@ Test(messages, template__of_no_such_name__is_null)
 {
     cr_assert_null(template_find("order_conf"));
     cr_assert_null(template_find(""));
+}
+
+Test(messages, what_is_kept_of_a_message__renders_to_the_same_texts)
+{
+    struct message sample, empty = {0};
+    message_sample(a, PUBLIC, &sample);
+    for (size_t i = 0; i < 2 * templates_count; i++) {
+        const struct message *m = i % 2 ? &empty : &sample;
+        const char *name = templates[i / 2].name;
+        struct preview told = rendered(name, m);
+        struct delivery d = {.template = name, .message = json_struct_text(a, &message_table, m)};
+        cr_assert_eq(delivery_texts(a, &d), 0, "%s", name);
+        cr_assert_str_eq(d.text, told.text);
+        cr_assert_str_eq(d.html, told.html);
+    }
+}
+
+Test(messages, delivery__without_a_message__says_its_subject_or_what_it_has)
+{
+    struct delivery push = {.template = "welcome", .subject = "Hello"};
+    cr_assert_eq(delivery_texts(a, &push), 0);
+    cr_assert_str_eq(push.text, "Hello");
+    struct delivery old = {.template = "welcome", .subject = "Hello", .text = "Hello you"};
+    cr_assert_eq(delivery_texts(a, &old), 0);
+    cr_assert_str_eq(old.text, "Hello you");
+}
+
+Test(messages, delivery__whose_message_or_template_is_not_there__is_refused)
+{
+    struct delivery broken = {.template = "welcome", .message = "{\"name\":"};
+    cr_assert_eq(delivery_texts(a, &broken), ERR_INVALID);
+    struct delivery gone = {.template = "farewell", .message = "{}"};
+    cr_assert_eq(delivery_texts(a, &gone), ERR_INVALID);
 }
 
 static struct order_item items[] = {
