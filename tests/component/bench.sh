@@ -41,6 +41,8 @@ for load in c4 open; do
         and .cpuMs.services > 0 and .cpuMs.postgres > 0 and (.cpuMs | .rabbitmq >= 0 and .redis >= 0 and .all >= .services)
         and .rssMb > 1 and .foreignPercent >= 0' "$line"
 done
+check "the SQL limit: checkouts a second and PostgreSQL's time" jq -e '.results.limit.batch | .perSecond > 0 and .cpuMs.postgres > 0' "$line"
+check "its statements did what the suite's do" jq -e '.limitStatements | contains("grow as by real visits")' "$line"
 check "the time to readiness" jq -e '.readyMs.souk > 0' "$line"
 check "and what was to be reached" jq -e '.goals | length >= 8 and all(has("what") and has("value") and has("target") and has("met"))' "$line"
 check "the table names each goal" grep -q '^services ready after .*<= 100 ms' "$SCRATCH/table"
@@ -62,5 +64,17 @@ goal() { jq -c --arg what "$1" '.goals[] | select(.what == $what) | [.value, .me
 is "a ratio is the median of the rounds' ratios" "$(goal 'checkouts/s by the plain Node suite')" '[3,true]'
 is "a figure is the median of the rounds" "$(goal "services' CPU a checkout, saturated")" '[0.5,false]'
 is "so is the start" "$(goal 'services ready after')" '[50,true]'
+# A plan that does less than the visits is told.
+mkdir "$SCRATCH/limit"
+printf 'order orders:confirmed\t10\norder outbox\t5\n' | tee "$SCRATCH/limit/before" >"$SCRATCH/limit/copy"
+printf 'order orders:confirmed\t20\norder outbox\t25\n' >"$SCRATCH/limit/after"
+printf 'order orders:confirmed\t110\norder outbox\t205\n' >"$SCRATCH/limit/played-to"
+printf 's a\tSELECT 1\n' >"$SCRATCH/limit/order.1"
+printf 'order 60\norder 40\n' >"$SCRATCH/limit/played"
+is "what grows alike is fine" "$(node bench/limit/check.mjs "$SCRATCH/limit" 10)" \
+    "1 statements as the services send them; the rows of 2 tables and statuses grow as by real visits"
+printf 'order orders:confirmed\t110\norder outbox\t105\n' >"$SCRATCH/limit/played-to"
+is "what does not is named" "$(node bench/limit/check.mjs "$SCRATCH/limit" 10)" \
+    "the plans did something else than the visits: order outbox: 2.00 a visit, 1.00 played"
 is "a noisy round is marked" "$(jq -c '[.noisy, .results.souk.c64.noisyRounds, .results.node.c64.noisyRounds]' "$SCRATCH/summary")" '[true,1,0]'
 check "in the table, too" grep -q '^souk .*1 of 3 noisy' "$SCRATCH/told"

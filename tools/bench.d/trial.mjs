@@ -2,7 +2,8 @@
 //   node trial.mjs FOLDER SUITE NAME ROUND WARMUP LOAD
 // Sustained: all orders of the load, divided by the time from the first answer to the last notification. Processor time
 // counts from the end of the warm-up to that last notification, so that all of the events' work is in it, and is divided
-// by the orders answered in that time.
+// by the orders answered in that time. The SQL limit has neither orders nor events: its driver says itself from when until
+// when, and how many.
 import { readFileSync } from 'node:fs';
 
 const [folder, suite, name, round, warmup, load] = process.argv.slice(2);
@@ -10,6 +11,37 @@ const read = (file) => readFileSync(`${folder}/${file}`, 'utf8');
 const lines = (file) => read(file).split('\n').filter(Boolean).map((line) => line.split(' '));
 const digits = (n, d = 1) => Number(n.toFixed(d));
 const percentile = (sorted, p) => sorted.length ? sorted[Math.max(0, Math.ceil(p * sorted.length) - 1)] : NaN;
+
+const meter = lines('meter').map(([us, ...pairs]) => ({ us: Number(us), ...Object.fromEntries(pairs.map((p) => p.split('=')).map(([k, v]) => [k, Number(v)])) }));
+const report = JSON.parse(read('driver'));
+const servers = ['postgres', 'rabbitmq', 'redis'];
+const before = (us) => meter.findLast((m) => m.us <= us) ?? meter[0];
+const after = (us) => meter.find((m) => m.us >= us) ?? meter.at(-1);
+
+function processors(begin, end, orders) {
+  const used = (what) => end[what] - begin[what];
+  const services = Object.keys(begin).filter((k) => ![...servers, 'us', 'had', 'used', 'driver'].includes(k));
+  const there = servers.filter((s) => s in begin);
+  // A driver that has ended counts nothing any more: what it had used last is what it has used.
+  const driver = Math.max(...meter.filter((m) => m.us <= end.us).map((m) => m.driver)) - begin.driver;
+  const each = (s) => digits(s * 1000 / orders, 3);
+  const sum = (names) => names.reduce((s, what) => s + used(what), 0);
+  return {
+    cpuMs: {
+      services: services.length ? each(sum(services)) : undefined, ...Object.fromEntries(there.map((s) => [s, each(used(s))])), all: each(sum([...services, ...there])),
+      driver: each(driver), byService: services.length > 1 ? Object.fromEntries(services.map((s) => [s, each(used(s))])) : undefined,
+    },
+    busy: digits(100 * used('used') / used('had')),
+    foreign: digits(100 * Math.max(0, used('used') - sum([...services, ...there]) - driver) / used('had')),
+  };
+}
+
+if (report.visits !== undefined) {
+  const begin = before(report.fromUs), end = before(report.untilUs);
+  const figures = processors(begin, end, report.perSecond * (end.us - begin.us) / 1e6);
+  console.log(JSON.stringify({ suite, name, round: Number(round), load: Number(load), orders: report.visits, sustained: report.perSecond, ...figures }));
+  process.exit();
+}
 
 const answered = new Map(lines('orders').map(([id, us]) => [id, Number(us)]));
 const rows = lines('rows').map(([id, kind, us]) => ({ id, kind, us: Number(us) })).filter((row) => answered.has(row.id));
@@ -27,19 +59,6 @@ function lag(kind) {
   return { p50: digits(percentile(ms, 0.5)), p99: digits(percentile(ms, 0.99)), max: digits(percentile(ms, 1)) };
 }
 
-// The meter's lines next to the two ends: the last one before, the first one after.
-const meter = lines('meter').map(([us, ...pairs]) => ({ us: Number(us), ...Object.fromEntries(pairs.map((p) => p.split('=')).map(([k, v]) => [k, Number(v)])) }));
-const begin = meter.findLast((m) => m.us <= from) ?? meter[0], end = meter.find((m) => m.us >= until) ?? meter.at(-1);
-const orders = [...answered.values()].filter((us) => us >= begin.us).length;
-const used = (what) => end[what] - begin[what];
-const servers = ['postgres', 'rabbitmq', 'redis'];
-const services = Object.keys(begin).filter((k) => ![...servers, 'us', 'had', 'used', 'driver'].includes(k));
-// The driver has ended by the end of the time: what it had used last is what counts.
-const driver = Math.max(...meter.map((m) => m.driver)) - begin.driver;
-const each = (s) => digits(s * 1000 / orders, 3);
-const sum = (names) => names.reduce((s, what) => s + used(what), 0);
-
-const report = JSON.parse(read('driver'));
 const souk = report.series?.checkout;
 const steps = Object.entries(report.series ?? {}).filter(([series]) => !series.startsWith('visit.')).map(([, s]) => s);
 console.log(JSON.stringify({
@@ -49,11 +68,6 @@ console.log(JSON.stringify({
   sustained: digits(answered.size / ((until - first) / 1e6)),
   checkout: souk ? { p50: digits(souk.p50Ms, 2), p99: digits(souk.p99Ms, 2) } : { p50: digits(report.checkout.p50, 2), p99: digits(report.checkout.p99, 2) },
   lag: { created: lag('created'), paid: lag('paid') },
-  cpuMs: {
-    services: each(sum(services)), ...Object.fromEntries(servers.map((s) => [s, each(used(s))])), all: each(sum([...services, ...servers])),
-    driver: each(driver), byService: services.length > 1 ? Object.fromEntries(services.map((s) => [s, each(used(s))])) : undefined,
-  },
+  ...processors(before(from), after(until), [...answered.values()].filter((us) => us >= before(from).us).length),
   rssMb: Number(read('rss')),
-  busy: digits(100 * used('used') / used('had')),
-  foreign: digits(100 * Math.max(0, used('used') - sum([...services, ...servers]) - driver) / used('had')),
 }));
