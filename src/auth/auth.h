@@ -7,6 +7,7 @@
 
 #include "common/app/service.h"
 #include "common/app/token.h"
+#include "common/base/bucket.h"
 #include "common/base/crypto.h"
 #include "common/contract/events.h"
 
@@ -227,13 +228,6 @@ struct refresh_state {
 /* About a token that could not be spent. NULL: it is not in the store. */
 enum refresh_verdict refresh_judge(
     const struct refresh_state *state, const char *client, int64_t now_us);
-
-struct bucket {
-    int64_t micro_tokens, at_us; /* at_us 0: never used, full */
-};
-int64_t bucket_whole(const struct bucket *b); /* how many tokens are left */
-/* Takes one token: 0, or how many milliseconds until there is one (> 0). */
-int64_t bucket_take(struct bucket *b, int64_t capacity, int64_t per_minute, int64_t now_us);
 
 /* ---- password_rules.c ---- */
 
