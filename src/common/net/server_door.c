@@ -19,6 +19,9 @@
  *         |                     |                                          |
  *         '------ refused ------'----------------------> FLUSH, closing ---'--> LINGER --> closed
  *
+ * A whole request for which there is no room is declined between READ_BODY and HANDLE: a reply, and
+ * the next one may come.
+ *
  * At most one exchange is under way; what the client sends meanwhile waits in the socket's buffer,
  * which stops reading at a watermark, so pipelined requests are answered in order and nobody can
  * fill our memory.
@@ -141,8 +144,8 @@ static void flushed(struct door *d)
     d->judged = 0;
     d->begun = false;
     phase_set(d, READ_HEAD, d->server->config.idle_timeout_us);
-    if (!d->engine_busy)
-        read_head(d);
+    if (evbuffer_get_length(bufferevent_get_input(d->socket)) > 0 && !d->engine_busy)
+        door_wake(d); /* not at once: a row of refusals would pile up on the stack */
 }
 
 static void send_and_flush(struct door *d, struct evbuffer *bytes)
@@ -222,13 +225,12 @@ void door_problem(
         s->config.on_refused(s->config.ctx, status);
 }
 
-void door_refuse(struct door *d, int status, const char *detail)
+/* `lines` are more header lines, each with its CRLF. */
+static void problem_send(struct door *d, int status, const char *correlation_id,
+    int64_t retry_after_s, const char *lines, const struct buf *body)
 {
     struct evbuffer *bytes = evbuffer_new();
-    char correlation_id[UUID_TEXT_SIZE];
-    struct buf body = {0};
 
-    door_problem(d->server, status, detail, correlation_id, &body);
     evbuffer_add_printf(bytes,
         "HTTP/1.1 %d %s\r\n"
         "Content-Type: " PROBLEM_CONTENT_TYPE "\r\n"
@@ -237,21 +239,55 @@ void door_refuse(struct door *d, int status, const char *detail)
         "X-Content-Type-Options: nosniff\r\n"
         "X-Correlation-ID: %s\r\n"
         "Cache-Control: no-store\r\n"
-        "Connection: close\r\n"
-        "%s\r\n",
-        status, reason_phrase(status), body.len, http_server_date(d->server), correlation_id,
-        status == 503 ? "Retry-After: 1\r\n" : "");
+        "%s%s",
+        status, reason_phrase(status), body->len, http_server_date(d->server), correlation_id,
+        d->closing ? "Connection: close\r\n" : "", lines);
+    if (retry_after_s > 0)
+        evbuffer_add_printf(bytes, "Retry-After: %lld\r\n", (long long)retry_after_s);
+    evbuffer_add(bytes, "\r\n", 2);
     if (d->method != HTTP_HEAD)
-        evbuffer_add(bytes, body.ptr, body.len);
-    d->closing = true;
+        evbuffer_add(bytes, body->ptr, body->len);
     send_and_flush(d, bytes);
-    buf_deinit(&body);
     evbuffer_free(bytes);
+}
+
+void door_refuse(struct door *d, int status, const char *detail)
+{
+    char correlation_id[UUID_TEXT_SIZE];
+    struct buf body = {0};
+
+    door_problem(d->server, status, detail, correlation_id, &body);
+    d->closing = true;
+    problem_send(d, status, correlation_id, status == 503, "", &body);
+    buf_deinit(&body);
+}
+
+/* The request was sound, and there is no room for it: the connection may bring the next one. */
+static void door_decline(struct door *d, struct http_refusal *refusal)
+{
+    struct exchange *x = d->exchange;
+    struct buf body = {0};
+
+    if (!*refusal->correlation_id)
+        uuid_make(refusal->correlation_id);
+    problem_write(&body, &(struct problem){
+                             .status = refusal->status,
+                             .code = refusal->code,
+                             .title = refusal->title,
+                             .detail = refusal->detail,
+                             .correlation_id = refusal->correlation_id,
+                         });
+    d->closing = door_closes(d) || !x->head.http11;
+    d->exchange = NULL;
+    exchange_unref(x);
+    problem_send(
+        d, refusal->status, refusal->correlation_id, refusal->retry_after_s, refusal->lines, &body);
+    buf_deinit(&body);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/* The request is whole: libevhtp's turn. */
+/* libevhtp's turn. */
 static void hand_over(struct door *d)
 {
     struct span path = d->exchange->head.path;
@@ -263,6 +299,18 @@ static void hand_over(struct door *d)
     phase_set(d, HANDLE, USEC_NEVER);
     d->engine_busy = true;
     bufferevent_write(d->inner, text, (size_t)n);
+}
+
+/* The request is whole. Whether there is room for it is asked here and not sooner, so that nobody
+ * takes room while he sends slowly. */
+static void knock(struct door *d)
+{
+    struct http_refusal refusal = {0};
+
+    if (exchange_admit(d->exchange, &refusal))
+        hand_over(d);
+    else
+        door_decline(d, &refusal);
 }
 
 static void read_body(struct door *d)
@@ -277,7 +325,7 @@ static void read_body(struct door *d)
     x->body = span_make(x->body_block, size);
     evbuffer_remove(input, x->body_block, size);
     bufferevent_setwatermark(d->socket, EV_READ, 0, HELD_LIMIT);
-    hand_over(d);
+    knock(d);
 }
 
 static void await_body(struct door *d)
@@ -296,16 +344,17 @@ static void await_body(struct door *d)
     }
 }
 
-static int64_t body_limit(const struct door *d, const struct door_head *head)
+/* The head in `bytes` has passed: makes the exchange, takes its bytes off the input. */
+static void take_in(struct door *d, const struct door_head *head, struct span bytes)
 {
     const struct http_server_config *c = &d->server->config;
+    int64_t body_limit = c->body_limit;
+    const void *route = c->route ? c->route(c->ctx, head->method, head->path, &body_limit) : NULL;
 
-    return c->body_limit_for ? c->body_limit_for(c->ctx, head->method, head->path) : c->body_limit;
-}
-
-/* The head in `bytes` has passed: makes the exchange, takes its bytes off the input. */
-static void admit(struct door *d, const struct door_head *head, struct span bytes)
-{
+    if (head->content_length > body_limit) {
+        door_refuse(d, 413, "The body is longer than is accepted here.");
+        return;
+    }
     struct evbuffer *input = bufferevent_get_input(d->socket);
     size_t body = (size_t)head->content_length;
     bool whole = evbuffer_get_length(input) >= head->size + body;
@@ -314,12 +363,13 @@ static void admit(struct door *d, const struct door_head *head, struct span byte
     struct exchange *x = exchange_new(d->server, head, bytes.ptr, size);
     evbuffer_remove(input, x->bytes, size);
     x->door = d;
+    x->route = route;
     x->peer_loopback = d->peer_loopback;
     memcpy(x->peer, d->peer, sizeof(x->peer));
     d->exchange = x;
     if (whole) {
         x->body = span_make(x->bytes + head->size, body);
-        hand_over(d);
+        knock(d);
     } else {
         await_body(d);
     }
@@ -340,8 +390,7 @@ static void read_head(struct door *d)
     struct span bytes = span_make(evbuffer_pullup(input, (ev_ssize_t)len), len);
     head->method = HTTP_METHODS; /* until it is known */
     enum door_verdict v = door_judge(bytes, &d->judged,
-        d->server->config.body_limit_for ? INT64_MAX : d->server->config.body_limit, head, &status,
-        &detail);
+        d->server->config.route ? INT64_MAX : d->server->config.body_limit, head, &status, &detail);
     if (head->method != HTTP_METHODS)
         d->method = head->method;
 
@@ -355,10 +404,7 @@ static void read_head(struct door *d)
         door_refuse(d, status, detail);
         break;
     case DOOR_PASS:
-        if (head->content_length > body_limit(d, head))
-            door_refuse(d, 413, "The body is longer than is accepted here.");
-        else
-            admit(d, head, bytes);
+        take_in(d, head, bytes);
         break;
     }
 }

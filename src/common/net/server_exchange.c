@@ -54,8 +54,12 @@ void exchange_unref(struct exchange *x)
     assert(x->refs > 0);
     if (--x->refs > 0)
         return;
-    if (x->server)
+    if (x->server) {
+        const struct http_server_config *c = &x->server->config;
+        if (x->admitted_us && c->leave)
+            c->leave(c->ctx, x->route, clock_mono_us() - x->admitted_us, x->status);
         LIST_REMOVE(x, link);
+    }
     mem_free(x->body_block);
     mem_free(x);
 }
@@ -99,6 +103,24 @@ static int64_t deadline_of(const struct exchange *x)
     return x->received_us + timeout_us;
 }
 
+/* ---- may it come in? ------------------------------------------------------------------------- */
+
+bool exchange_admit(struct exchange *x, struct http_refusal *ret_refusal)
+{
+    const struct http_server_config *c = &x->server->config;
+    struct http_knock knock = {
+        .route = x->route,
+        .headers = &x->head.headers,
+        .client_address = client_address(x),
+        .now_us = clock_mono_us(),
+    };
+
+    if (c->admit && !c->admit(c->ctx, &knock, ret_refusal))
+        return false;
+    x->admitted_us = knock.now_us;
+    return true;
+}
+
 /* ---- the reply ------------------------------------------------------------------------------- */
 
 static const char *connection_option(const struct exchange *x)
@@ -110,6 +132,7 @@ static const char *connection_option(const struct exchange *x)
 
 static void reply(struct exchange *x, struct http_response *res)
 {
+    x->status = res->status;
     engine_send(
         x->request, &(struct engine_reply){
                         .status = res->status,
@@ -129,6 +152,7 @@ static void reply_problem(struct exchange *x, int status, const char *detail)
     char correlation_id[UUID_TEXT_SIZE];
     struct buf body = {0};
 
+    x->status = status;
     door_problem(x->server, status, detail, correlation_id, &body);
     engine_send(x->request, &(struct engine_reply){
                                 .status = status,
@@ -163,6 +187,7 @@ static void handle(struct exchange *x)
     bool decoded = http_percent_decode(a, x->head.path, false, &req.path);
     assert(decoded && "the door has judged the path");
     (void)decoded;
+    req.route = req.path.len == x->head.path.len ? x->route : NULL;
     fiber_deadline_push(deadline_of(x));
     x->server->config.handler(x->server->config.ctx, &req, &res);
 

@@ -53,7 +53,10 @@ struct exchange {
     struct evhtp_request *request; /* NULL: libevhtp does not wait for a reply */
     struct fiber *fiber;           /* NULL: not started, or ended */
     LIST_ENTRY(exchange) link;
+    const void *route; /* the application's word for it */
     int64_t received_us;
+    int64_t admitted_us; /* 0: nobody was asked */
+    int status;          /* of the reply; 0: none yet */
     bool peer_loopback;
     char peer[INET6_ADDRSTRLEN];
     struct span body;
@@ -68,6 +71,8 @@ struct exchange *exchange_new(
 void exchange_unref(struct exchange *x);
 /* Starts the handler's fiber. False: it could not and has answered 503; the exchange is over. */
 bool exchange_start(struct exchange *x);
+/* May it go on? False with the refusal. */
+bool exchange_admit(struct exchange *x, struct http_refusal *ret_refusal);
 /* The client has left: the fiber's waits end, its reply will go nowhere. */
 void exchange_abandon(struct exchange *x);
 

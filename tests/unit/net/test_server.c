@@ -598,9 +598,11 @@ Test(server, body__five_mebibytes_of_form__is_a_body_like_any_other)
     cr_assert_eq(rig.handled, 1);
 }
 
-static int64_t limit_by_path(void *ctx, enum http_method m, struct span path)
+static const void *limit_by_path(
+    void *ctx, enum http_method m, struct span path, int64_t *ret_limit)
 {
-    return span_starts(path, SPAN("/echo/bulk")) && m == HTTP_POST ? 1 << 20 : 10;
+    *ret_limit = span_starts(path, SPAN("/echo/bulk")) && m == HTTP_POST ? 1 << 20 : 10;
+    return NULL;
 }
 
 static void client_limits(struct rig *rig)
@@ -624,7 +626,7 @@ static void client_limits(struct rig *rig)
 
 Test(server, body_limit__by_route__is_kept_before_the_body_comes)
 {
-    struct rig rig = {.config = {.body_limit_for = limit_by_path}};
+    struct rig rig = {.config = {.route = limit_by_path}};
 
     rig_run(&rig, client_limits);
     cr_assert_eq(rig.handled, 2);
@@ -1214,4 +1216,118 @@ Test(server, drain__past_its_deadline__times_out)
     drain_now = (struct drain){.deadline_us = clock_mono_us() + SHORT_US};
     rig_run(&rig, client_drain_late);
     cr_assert_eq(drain_now.result, ERR_TIMEOUT);
+}
+
+/* ---- no room --------------------------------------------------------------------------------- */
+
+static unsigned routed, entered, left, left_with;
+
+static const void *route_any(void *ctx, enum http_method m, struct span path, int64_t *ret_limit)
+{
+    routed++;
+    return span_starts(path, SPAN("/echo/full")) ? "full" : "room";
+}
+
+static bool admit_if_room(void *ctx, const struct http_knock *knock, struct http_refusal *ret)
+{
+    if (strcmp(knock->route, "full") != 0)
+        return entered++, true;
+    *ret = (struct http_refusal){.status = 503,
+        .code = "overloaded",
+        .title = "Full",
+        .detail = "Come again",
+        .retry_after_s = 7,
+        .lines = "X-More: yes\r\n"};
+    struct span id = http_header_get(knock->headers, "X-Correlation-ID");
+    if (id.ptr)
+        memcpy(ret->correlation_id, id.ptr, id.len);
+    return false;
+}
+
+static void note_leaving(void *ctx, const void *route, int64_t took_us, int status)
+{
+    left++;
+    left_with = (unsigned)status;
+}
+
+static void client_no_room(struct rig *rig)
+{
+    struct answer a = {0};
+    int fd = dial(rig);
+
+    send_text(fd, "POST /echo/full HTTP/1.1\r\n" HOST
+                  "X-Correlation-ID: mine\r\nContent-Length: 4\r\n\r\nno");
+    rig_sync(rig);
+    send_text(fd, "ne");
+    CHECK(read_answer(fd, false, &a) && a.status == 503, "%d", a.status);
+    CHECK(has(&a, "\r\nRetry-After: 7\r\n") && has(&a, "\r\nX-More: yes\r\n"), "%s", a.head);
+    CHECK(has(&a, "\r\nX-Correlation-ID: mine\r\n") && !has(&a, "Connection:"), "%s", a.head);
+    CHECK(strstr(a.body, "\"code\":\"overloaded\""), "%s", a.body);
+    CHECK(strstr(a.body, "\"correlationId\":\"mine\""), "%s", a.body);
+    send_text(fd, "HEAD /echo/full HTTP/1.1\r\n" HOST "\r\nGET /echo HTTP/1.1\r\n" HOST "\r\n");
+    CHECK(read_answer(fd, true, &a) && a.status == 503, "%d", a.status);
+    CHECK(read_answer(fd, false, &a) && a.status == 200, "the next one comes in: %d", a.status);
+    send_text(fd, "GET /echo/full HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    CHECK(read_answer(fd, false, &a) && a.status == 503, "%d", a.status);
+    CHECK(has(&a, "\r\nConnection: close\r\n") && at_end(fd), "%s", a.head);
+    free(a.body);
+    close(fd);
+}
+
+Test(server, no_room__is_told_and_the_connection_lives_on)
+{
+    struct rig rig = {
+        .config = {.route = route_any, .admit = admit_if_room, .leave = note_leaving}};
+
+    rig_run(&rig, client_no_room);
+    cr_assert_eq(rig.handled, 1);
+    cr_assert_eq(routed, 4);
+    cr_assert_eq(entered, 1);
+    cr_assert_eq(left, 1);
+    cr_assert_eq(left_with, 200);
+    cr_assert_eq(rig.refused, 0, "the door itself had nothing against them");
+}
+
+#define ROW 700
+
+static void client_row(struct rig *rig)
+{
+    struct answer a = {0};
+    int fd = dial(rig);
+
+    for (int i = 0; i < ROW; i++)
+        send_text(fd, "GET /echo/full HTTP/1.1\r\n" HOST "\r\n");
+    for (int i = 0; i < ROW; i++)
+        CHECK(read_answer(fd, false, &a) && a.status == 503, "%d: %d", i, a.status);
+    free(a.body);
+    close(fd);
+}
+
+Test(server, no_room__for_hundreds_in_a_row__costs_no_stack)
+{
+    struct rig rig = {.config = {.route = route_any, .admit = admit_if_room}};
+
+    rig_run(&rig, client_row);
+    cr_assert_eq(rig.handled, 0);
+}
+
+static void client_leaves_inside(struct rig *rig)
+{
+    int fd = dial(rig);
+
+    send_text(fd, "GET /park HTTP/1.1\r\n" HOST "\r\n");
+    wait_reached(rig);
+    close(fd);
+    while (left == 0)
+        rig_sync(rig);
+}
+
+Test(server, who_was_admitted_and_went__is_known_to_have_left)
+{
+    struct rig rig = {
+        .config = {.route = route_any, .admit = admit_if_room, .leave = note_leaving}};
+
+    rig_run(&rig, client_leaves_inside);
+    cr_assert_eq(entered, 1);
+    cr_assert_eq(left, 1);
 }
