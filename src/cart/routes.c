@@ -10,7 +10,7 @@ static const int checkout_outcomes[] = {CART_PAYMENT_DECLINED, CART_OUT_OF_STOCK
 
 /* Cart routes are open to guests: the owner is the token's user or the bearer of X-Cart-Token. */
 const struct route cart_routes[] = {
-    {HTTP_GET, "/api/v1/cart", ROLE_ANYONE, get_cart, .reply = &cart_table,
+    {HTTP_GET, "/api/v1/cart", ROLE_ANYONE, get_cart, .reply = &cart_table, .class = CLASS_CART,
         .doc = "The own cart; made when there is none. Guests get a cartToken."},
     {HTTP_POST, "/api/v1/cart/items", ROLE_ANYONE, post_item, .body = &item_body_table,
         .reply = &cart_table, .idempotency = IDEMPOTENCY_ACCEPTED, .outcomes = item_outcomes,
@@ -27,10 +27,10 @@ const struct route cart_routes[] = {
         .doc = "Merge a guest's cart into the own one."},
     {HTTP_POST, "/api/v1/cart/checkout", ROLE_SIGNED_IN, post_checkout,
         .body = &checkout_body_table, .reply = &checkout_answer_table, .status = 201,
-        .idempotency = IDEMPOTENCY_OWN, .outcomes = checkout_outcomes,
+        .idempotency = IDEMPOTENCY_OWN, .outcomes = checkout_outcomes, .class = CLASS_CHECKOUT,
         .doc = "Buy what is in the cart."},
     {HTTP_GET, "/api/v1/checkouts/{checkoutId}", ROLE_SIGNED_IN, get_checkout,
-        .params = &checkout_params_table, .reply = &receipt_table,
+        .params = &checkout_params_table, .reply = &receipt_table, .class = CLASS_CHECKOUT,
         .doc = "The receipt of a checkout: each step, its duration, what was undone."},
 };
 const size_t cart_routes_count = ARRAY_SIZE(cart_routes);

@@ -39,7 +39,9 @@ static PARKS bool ask(struct preparation *p, enum shop_peer peer, const struct w
             return true;
         bool busy = a->result == WIRE_ANSWERED && (a->status == 429 || a->status == 503);
         bool again = a->result == WIRE_RESET || a->result == WIRE_TIMEOUT;
-        int64_t patience_us = busy && a->status == 429 ? LIMITED_US : BUSY_US;
+        /* Passwords wait in a queue of their own, which is short on purpose. */
+        bool limited = busy && (a->status == 429 || peer == SHOP_AUTH);
+        int64_t patience_us = limited ? LIMITED_US : BUSY_US;
         if ((!busy && !again) || clock_mono_us() - begun_us > patience_us)
             break;
         p->shop->trouble++;

@@ -33,7 +33,7 @@ const struct route payment_routes[] = {
     {HTTP_POST, "/api/v1/payments/{paymentId}/refunds", ROLE_ADMIN, post_refund,
         .others = ROLE_ADMIN, .params = &payment_params_table, .body = &refund_body_table,
         .reply = &refund_table, .status = 201, .idempotency = IDEMPOTENCY_REQUIRED,
-        .outcomes = refund_outcomes,
+        .outcomes = refund_outcomes, .class = CLASS_CHECKOUT,
         .doc = "Give money back, at most what is left of the captured amount."},
     {HTTP_POST, "/internal/v1/authorizations", ROLE_SERVICE, post_authorization,
         .body = &authorization_body_table, .reply = &authorization_table, .status = 201,

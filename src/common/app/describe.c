@@ -5,6 +5,7 @@
 #include "common/app/describe.h"
 
 #include "common/app/dispatch.h"
+#include "common/app/front.h"
 #include "common/app/settings.h"
 #include "common/app/token.h"
 
@@ -42,6 +43,7 @@ static void put_routes(struct json_writer *w, const struct route *routes, size_t
         put_roles(w, r->roles);
         json_key(w, "others");
         put_roles(w, r->others);
+        json_put_text(w, "class", admission_class_name(front_class(r)));
         json_put_text(w, "idempotencyKey", idempotency[r->idempotency]);
         json_put_i64(w, "status", r->status ? r->status : 200);
         json_put_text(w, "doc", r->doc);

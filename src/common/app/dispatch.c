@@ -4,6 +4,7 @@
 
 #include "common/app/dispatch.h"
 
+#include "common/app/front.h"
 #include "common/app/idempotency.h"
 #include "common/app/metrics.h"
 #include "common/app/params.h"
@@ -90,10 +91,9 @@ static struct route_search route_search(enum http_method m, struct span path)
     return s;
 }
 
-int64_t dispatch_body_limit(void *ctx, enum http_method method, struct span path)
+const struct route *dispatch_route(enum http_method method, struct span path)
 {
-    struct route_search s = route_search(method, path);
-    return s.found && s.found->body_limit ? s.found->body_limit : 64 * 1024;
+    return route_search(method, path).found;
 }
 
 static const char *methods_text(struct arena *a, unsigned methods)
@@ -156,6 +156,8 @@ static int read_caller(struct request *req)
     }
     if (!(roles & ROLE_ANYONE) && !(req->caller.roles & roles))
         return refuse(req, OUTCOME_FORBIDDEN, "This needs another role");
+    if (req->caller.service)
+        front_told(request_header(req, PRESSURE_HEADER));
     return 0;
 }
 
@@ -286,7 +288,9 @@ static int run_handler(struct request *req)
 
 static int route_request(struct request *req)
 {
-    struct route_search s = route_search(req->http->method, req->http->path);
+    struct route_search s = {.found = req->http->route, .methods = 1}; /* the front has found it */
+    if (!s.found)
+        s = route_search(req->http->method, req->http->path);
     req->route = s.found;
     if (!s.methods)
         return refuse(req, OUTCOME_NOT_FOUND, "No resource has this path");

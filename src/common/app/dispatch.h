@@ -8,8 +8,8 @@
 /* The http_handler of every service; ctx is unused (one service a process). */
 void dispatch(void *ctx, struct http_request *http, struct http_response *response);
 
-/* Body limit of the route that would match, for the door. */
-int64_t dispatch_body_limit(void *ctx, enum http_method method, struct span path);
+/* The route that would match; NULL: none. */
+const struct route *dispatch_route(enum http_method method, struct span path);
 
 /* Routes that every service has: /livez, /readyz, /metrics, /openapi.json, /debug/fibers. */
 extern const struct route builtin_routes[];

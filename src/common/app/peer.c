@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "common/app/form.h"
+#include "common/app/front.h"
 #include "common/app/peers.h"
 #include "common/app/service.h"
 #include "common/app/work.h"
@@ -183,11 +184,17 @@ static int send_call(
 {
     const struct work *work = work_current();
     const char *bearer = arena_printf(fiber_arena(), "Bearer %s", token);
-    const struct http_header headers[] = {
+    struct http_header headers[4] = {
         {SPAN("Authorization"), span_of(bearer)},
         {SPAN("X-Correlation-ID"), span_of(arena_strdup(fiber_arena(), correlation_current()))},
-        {SPAN("traceparent"), span_of(work ? work->trace_parent : NULL)},
     };
+    size_t headers_count = 2;
+    if (work && work->trace_parent)
+        headers[headers_count++] =
+            (struct http_header){SPAN("traceparent"), span_of(work->trace_parent)};
+    const char *pressure = front_tells();
+    if (pressure)
+        headers[headers_count++] = (struct http_header){SPAN(PRESSURE_HEADER), span_of(pressure)};
     struct buf body = {0};
     struct json_writer w = json_writer_on(&body);
     if (call->body_table)
@@ -198,7 +205,7 @@ static int send_call(
         &(struct http_call){.method = call->method,
             .path = call->path,
             .headers = headers,
-            .headers_count = work && work->trace_parent ? 3 : 2,
+            .headers_count = headers_count,
             .body = buf_span(&body),
             .idempotent = call->idempotent},
         ret_answer);

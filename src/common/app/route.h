@@ -14,6 +14,17 @@ enum idempotency {
                         row is the key) */
 };
 
+/* What a request is worth when there is not room for all: the first are refused first. */
+enum route_class {
+    CLASS_USUAL, /* /internal/ and what every service has: vital; other GETs: browse; the rest: cart
+                  */
+    CLASS_BROWSE,
+    CLASS_CART,
+    CLASS_LOGIN,    /* costs a password's hash: has a throttle and a queue of its own */
+    CLASS_CHECKOUT, /* a sale, or money */
+    CLASS_VITAL,    /* never refused: what services ask of each other for somebody they let in */
+};
+
 struct route {
     enum http_method method;
     const char *path; /* "/api/v1/orders/{orderId}" */
@@ -30,7 +41,8 @@ struct route {
     int status; /* of success, for the docs */
     enum idempotency idempotency;
     int64_t body_limit; /* 0: 64 KiB */
-    bool raw_body;      /* the handler reads req->http->body itself (signed webhooks, CSV) */
+    enum route_class class;
+    bool raw_body; /* the handler reads req->http->body itself (signed webhooks, CSV) */
     bool form; /* the body is a form of the fields in `body`; the handler reads it: form_read() */
     const int
         *outcomes; /* 0-terminated list of the service's own outcomes it may answer, for the docs */

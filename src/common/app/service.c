@@ -19,6 +19,7 @@
 #include "common/app/backlog.h"
 #include "common/app/describe.h"
 #include "common/app/dispatch.h"
+#include "common/app/front.h"
 #include "common/app/idempotency.h"
 #include "common/app/inbox.h"
 #include "common/app/metrics.h"
@@ -401,6 +402,27 @@ static void keep_memory_private(void)
 
 /* ---- serving and draining ---- */
 
+#define DESCRIPTORS_KEPT 256 /* for pools, peers, files */
+
+/* Connections never take the descriptors that the work for them needs. */
+static unsigned connections_limit(void)
+{
+    struct rlimit files;
+    unsigned wanted = (unsigned)config_i64("CONNECTIONS_LIMIT");
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return wanted;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur >= wanted + DESCRIPTORS_KEPT)
+        return wanted;
+    unsigned limit = files.rlim_cur > 2 * DESCRIPTORS_KEPT
+                         ? (unsigned)files.rlim_cur - DESCRIPTORS_KEPT
+                         : (unsigned)files.rlim_cur / 2;
+    log_warn("fewer connections than CONNECTIONS_LIMIT: too few descriptors (ulimit -n)",
+        LF_I64("limit", limit));
+    return limit;
+}
+
 static int start_serving(void)
 {
     const struct service *s = the_app.service;
@@ -416,11 +438,15 @@ static int start_serving(void)
         TRY(revocations_start());
     if (s->start)
         TRY(s->start());
+    front_init();
     TRY(http_server_new(the_app.loop,
         &(struct http_server_config){.address = config_text("LISTEN_ADDRESS"),
             .port = (uint16_t)config_i64("PORT"),
             .handler = dispatch,
-            .body_limit_for = dispatch_body_limit,
+            .route = front_route,
+            .admit = front_admit,
+            .leave = front_leave,
+            .connections_limit = connections_limit(),
             .request_timeout_us = config_i64("REQUEST_TIMEOUT_MS") * USEC_PER_MS,
             .on_refused = on_refused},
         &server));

@@ -9,6 +9,7 @@
 
 #include "common/app/dispatch.h"
 #include "common/app/form.h"
+#include "common/app/front.h"
 #include "common/app/migrations.h"
 #include "common/app/peers.h"
 #include "common/app/settings.h"
@@ -185,11 +186,14 @@ static void run_body(void *arg)
     void (**body)(void) = arg;
     size_t applied;
     cr_assert_eq(migrate_run(app()->pg, app_migrations, app_migrations_count, &applied), 0);
-    cr_assert_eq(
-        http_server_new(app()->loop,
-            &(struct http_server_config){
-                .address = "127.0.0.1", .handler = dispatch, .body_limit_for = dispatch_body_limit},
-            &rig_server),
+    front_init();
+    cr_assert_eq(http_server_new(app()->loop,
+                     &(struct http_server_config){.address = "127.0.0.1",
+                         .handler = dispatch,
+                         .route = front_route,
+                         .admit = front_admit,
+                         .leave = front_leave},
+                     &rig_server),
         0);
     rig_peer = http_peer_new(app()->client, &(struct http_peer_config){.name = "rig",
                                                 .base_url = rig_base_url(),
