@@ -9,6 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export SOUK_STORY_EVENTS=${1:-100000}
 export SOUK_STATE=${SOUK_STATE:-$PWD/.souk-bench} SOUK_PORT_BASE=${SOUK_PORT_BASE:-17080} SOUK_BUILD=${SOUK_BUILD:-build}
 export SOUK_DEMO_DATA=0 LOG_LEVEL=${LOG_LEVEL:-warn}
+export ADMISSION_LIMIT_MIN=${ADMISSION_LIMIT_MIN:-256} # nobody is turned away
 
 mkdir -p bench/results
 trap './souk down >/dev/null' EXIT

@@ -10,6 +10,7 @@ shoppers=("$@")
 [ ${#shoppers[@]} -gt 0 ] || shoppers=(1 16 64)
 export SOUK_STATE=${SOUK_STATE:-$PWD/.souk-bench} SOUK_PORT_BASE=${SOUK_PORT_BASE:-17080}
 export SOUK_DEMO_DATA=0 LOG_LEVEL=${LOG_LEVEL:-warn}
+export ADMISSION_LIMIT_MIN=${ADMISSION_LIMIT_MIN:-256} # nobody is turned away, however many there are
 
 mkdir -p bench/results
 trap './souk down >/dev/null' EXIT

@@ -16,6 +16,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 seconds=${1:-8} shoppers=${2:-16}
 export SOUK_STATE=${SOUK_STATE:-$PWD/.souk-bench} SOUK_PORT_BASE=${SOUK_PORT_BASE:-17080}
 export SOUK_DEMO_DATA=0 LOG_LEVEL=${LOG_LEVEL:-warn} BACKLOG_SHARE=100
+export ADMISSION_LIMIT_MIN=${ADMISSION_LIMIT_MIN:-256} # nobody is turned away
 
 mkdir -p bench/results
 declare -A pid cpu_before

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# What an overload does to the shop: the peak (closed loops), 80 % of it, three times it, and what follows; a line of JSON,
+# appended to bench/results/overload.jsonl with commit and conditions.   bench/overload.sh [SECONDS] [SHOPPERS]
+# Runs on a suite of its own (folder .souk-bench, ports from 17080) and ends it afterwards. With SOUK_BENCH_RUNNING=1 it takes
+# the one that SOUK_STATE and SOUK_PORT_BASE name, and leaves it running.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+seconds=${1:-15} shoppers=${2:-96} after=10
+export SOUK_STATE=${SOUK_STATE:-$PWD/.souk-bench} SOUK_PORT_BASE=${SOUK_PORT_BASE:-17080}
+export SOUK_DEMO_DATA=0 LOG_LEVEL=${LOG_LEVEL:-warn}
+
+work=$(mktemp -d)
+leave() {
+    [ -n "${SOUK_BENCH_RUNNING:-}" ] || ./souk down >/dev/null
+    rm -rf "$work"
+}
+trap leave EXIT
+mkdir -p bench/results
+[ -n "${SOUK_BENCH_RUNNING:-}" ] || ./souk up >/dev/null
+
+# drive NAME ARGS...: JSON in $work/NAME, the answers in $work/NAME.log; refusals are no failure here, wrong answers are.
+drive() {
+    local name=$1
+    shift
+    ./souk load checkout --quiet --fail-if 'wrong>0' --fail-if 'lost>0' --json "$work/$name" --log "$work/$name.log" "$@" >"$work/words" 2>&1 ||
+        { cat "$work/words" >&2 && exit 1; }
+    echo "$name: $(tail -n 1 "$work/words")" >&2
+}
+
+# times FILE SERIES STATUS FROM_MS TO_MS: count and percentiles in ms of the answers that were due then.
+times() {
+    awk -v series="$2" -v status="$3" -v from="$4" -v to="$5" \
+        '(series == "" || $1 == series) && $4 == status && $2 >= from && $2 < to { print $3 }' "$1" | sort -n |
+        awk '{ t[NR] = $1 / 1000 }
+            function at(p,  i) { i = int(NR * p + 0.999999); return NR ? t[i < 1 ? 1 : i] : 0 }
+            END { printf "{\"count\":%d,\"p50Ms\":%.2f,\"p90Ms\":%.2f,\"p99Ms\":%.2f,\"maxMs\":%.2f}\n", NR, at(.5), at(.9), at(.99), at(1) }'
+}
+
+peak=0
+for users in 8 16 32; do
+    drive "closed$users" --users "$users" --duration "${seconds}s"
+    peak=$(jq --argjson peak "$peak" '[.series.checkout.perSecond, $peak] | max' "$work/closed$users")
+done
+usual=$(jq -n --argjson peak "$peak" '$peak * 0.8 | floor') high=$(jq -n --argjson peak "$peak" '$peak * 3 | floor')
+
+drive usual --rate "$usual" --poisson --duration "${seconds}s" --shoppers "$shoppers"
+# The overload and what follows are one run. The first stage is the warm-up's rate, too: the calm before.
+drive over --rate "$usual@2s,$high@${seconds}s,$usual@${after}s" --poisson --shoppers "$shoppers" --warmup 1s
+
+calm=$(times "$work/usual.log" checkout 201 0 9e15)
+calm_p99=$(jq .p99Ms <<<"$calm")
+zero=$(date -d "$(jq -r .startedAt "$work/over")" +%s%3N) # the end of the warm-up
+from=$((zero + 2000)) to=$((zero + 2000 + seconds * 1000))
+over=$(times "$work/over.log" checkout 201 "$from" "$to")
+refused=$(times "$work/over.log" '' 503 "$from" "$to")
+# Normal again: the first half second after which no tenth checkout takes longer than the hundredth at 80 %.
+recovery=null
+for ((ms = to + (after - 1) * 1000; ms >= to; ms -= 500)); do
+    jq -e --argjson p99 "$calm_p99" '.p90Ms <= $p99' <<<"$(times "$work/over.log" checkout 201 "$ms" $((ms + 500)))" >/dev/null || break
+    recovery=$((ms - to))
+done
+by() { awk -v from="$from" -v to="$to" -v series="$1" '$1 == series && $4 == 503 && $2 >= from && $2 < to' "$work/over.log" | wc -l; }
+
+jq -cn --argjson peak "$peak" --argjson usual "$usual" --argjson high "$high" --argjson calm "$calm" --argjson over "$over" \
+    --argjson refused "$refused" --argjson recovery "$recovery" --argjson seconds "$seconds" --argjson shoppers "$shoppers" \
+    --argjson browse "$(by browse)" --argjson add "$(by add)" --argjson checkout "$(by checkout)" \
+    --argjson calmShed "$(jq '[.series[].shed // 0] | add' "$work/usual")" --argjson own "$(jq '.ownCpuSeconds / .seconds' "$work/over")" \
+    --arg commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" --arg at "$(date -u +%FT%TZ)" \
+    --argjson cores "$(nproc)" --argjson load "$(cut -d' ' -f1 /proc/loadavg)" --arg log "$LOG_LEVEL" \
+    '{peakPerSecond: $peak, usualPerSecond: $usual, offeredPerSecond: $high,
+      usual: ($calm + {shed: $calmShed}), overload: $over, goodputOfPeak: ($over.count / $seconds / $peak), p99OfUsual: ($over.p99Ms / $calm.p99Ms),
+      refused: $refused, refusedBySeries: {browse: $browse, add: $add, checkout: $checkout}, recoveryMs: $recovery,
+      generatorCores: $own, shoppers: $shoppers, seconds: $seconds, commit: $commit, at: $at, cores: $cores, loadAfter: $load, logLevel: $log}' |
+    tee -a bench/results/overload.jsonl
