@@ -103,9 +103,10 @@ says() {
     ok "$sentence"
 }
 
-# until_true SECONDS COMMAND...: tries again every 50 ms.
+# until_true SECONDS COMMAND...: tries again every 50 ms. The seconds are a machine's that has nothing else to do; a busy
+# one has longer, for what never comes is told all the same.
 until_true() {
-    local tries=$(($1 * 20))
+    local tries=$(((2 * $1 + 20) * 20))
     shift
     until "$@" >/dev/null 2>&1; do
         [ $((tries -= 1)) -gt 0 ] || return 1
@@ -130,7 +131,7 @@ service_start() {
     for word in "$@"; do case $word in PORT=*) port=${word#PORT=} name=test-$svc-$port ;; esac done
     spawn "$name" _service "$svc" "$@"
     _started+=("$name")
-    await "$name" 20 http_ok "http://127.0.0.1:$port/readyz"
+    await "$name" 60 http_ok "http://127.0.0.1:$port/readyz"
 }
 
 # service_stop [SVC-or-SVC-PORT]
@@ -138,7 +139,7 @@ service_start() {
 service_stop() {
     local name
     for name in "${_started[@]}"; do
-        case $name in "test-${1:-${name#test-}}") stop "$name" TERM 15 ;; esac
+        case $name in "test-${1:-${name#test-}}") stop "$name" TERM 30 ;; esac
     done
 }
 

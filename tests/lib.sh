@@ -2,7 +2,8 @@
 # What stories share:   . tests/lib.sh   (from the root of the tree, on the servers of tests/env.sh)
 #
 #   that SENTENCE COMMAND...        one test; so are  is SENTENCE GOT WANT  and
-#   soon SECONDS SENTENCE COMMAND   which asks again until the deadline; nothing here sleeps for luck
+#   soon SECONDS SENTENCE COMMAND   which asks again until the deadline; nothing here sleeps for luck. What must be done
+#                                   in a time that was promised is measured beside it
 #   quiet                           nothing is under way, and the books balance; for  soon
 #   audit                           the last line of every story: the books must balance
 #   call METHOD PATH [BODY] [CURL ARGS]   sets STATUS; the answer's parts by  field .a.b  and  header NAME
@@ -76,8 +77,9 @@ wait_until() {
     done
 }
 
+# The seconds are a machine's that has nothing else to do; a busy one has longer, for what never comes is told all the same.
 soon() {
-    local seconds=$1 sentence=$2 began=${EPOCHREALTIME/[.,]/} took
+    local seconds=$((2 * $1 + 30)) sentence=$2 began=${EPOCHREALTIME/[.,]/} took
     shift 2
     if wait_until "$seconds" "$@"; then
         took=$(((${EPOCHREALTIME/[.,]/} - began) / 1000))

@@ -48,7 +48,7 @@ for i in "${ports[@]}"; do
     spawn "test-auth-$i" _service auth "PORT=$((PORT_BASE + i))" "SIGNING_KEY_DIR=$KEYS" JWKS_MAX_AGE_S=5 ACCESS_TOKEN_TTL_S=30 SERVICE_TOKEN_TTL_S=90
     _started+=("test-auth-$i")
 done
-for i in "${ports[@]}"; do await "test-auth-$i" 20 http_ok "$(url "$i")/readyz"; done
+for i in "${ports[@]}"; do await "test-auth-$i" 60 http_ok "$(url "$i")/readyz"; done
 is 'three that start at once make two keys' "$(listed)" '1 current 1 next 0 retired'
 check 'and publish the same' publish_what_is_listed
 is 'whose files nobody else can read' "$(stat -c %a "$KEYS" "$KEYS"/* | sort -u | paste -sd ' ')" '400 700'
@@ -63,8 +63,10 @@ is 'a rotation makes the next key the signer' "$(kid current)" "$next"
 is 'keeps the old one' "$(kid retired)" "$current"
 check 'all processes publish the new set' until_true 5 publish_what_is_listed
 for i in "${ports[@]}"; do check "and process $i signs with it" until_true 5 signs_with "$i" "$next"; done
-check 'the next rotation has to wait' test "$(keys --rotate-keys; echo $?)" = 1
-check 'and says how long' grep -q 'caches may not have it for [1-5] s more' "$SCRATCH/err"
+status=0
+_keys JWKS_MAX_AGE_S=900 -- --rotate-keys >"$SCRATCH/out" 2>"$SCRATCH/err" || status=$?
+is 'the next rotation has to wait' $status 1
+check 'and says how long' grep -qE 'caches may not have it for (900|[1-8]?[0-9]{2}) s more' "$SCRATCH/err"
 check 'unless it must be now' keys --rotate-keys=now
 check 'another word is refused' test "$(keys --rotate-keys=soon; echo $?)" = 2
 check 'all processes follow' until_true 5 publish_what_is_listed

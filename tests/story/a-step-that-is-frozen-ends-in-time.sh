@@ -7,16 +7,26 @@ product 100 1000
 shopper ida
 put "$SKU" 2
 
-# slow SERVICE CODE
-slow() {
-    local key began=$EPOCHREALTIME
-    key=$(fresh_key)
+# tried SERVICE CODE KEY: sets TOOK, ms
+tried() {
+    local began=${EPOCHREALTIME/[.,]/}
     freeze "$1"
-    checkout "$key"
+    checkout "$3"
+    TOOK=$(((${EPOCHREALTIME/[.,]/} - began) / 1000))
     that "with $1 frozen it is 503 $2" answered 503 "$2"
-    that "within three seconds" awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { exit b - a > 3 }'
     thaw "$1"
     soon 30 "what was done is undone" no_live_checkouts
+}
+
+# slow SERVICE CODE: a busy machine may take longer once, the code would each time.
+slow() {
+    local key
+    key=$(fresh_key)
+    for _ in 1 2 3; do
+        tried "$1" "$2" "$key"
+        [ $TOOK -gt 3000 ] || break
+    done
+    that "within three seconds ($TOOK ms)" test "$TOOK" -le 3000
     soon 5 "nothing is held" sql_is seller "SELECT held FROM stock WHERE sku = '$SKU'" 0
     bought() { checkout "$key" && [ "$STATUS" = 201 ]; }
     soon 10 "once $1 is awake the same key buys" bought

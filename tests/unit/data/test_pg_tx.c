@@ -476,7 +476,7 @@ static void sleeper(void *arg)
     OK(pg_begin(arg, &tx));
     OK(pg_run(tx, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1)), NULL));
     sleeper_has_begun = true;
-    cancelled_result = pg_run(tx, &sql_sleep, PG_ARGS(PG_REAL(1)), NULL);
+    cancelled_result = pg_run(tx, &sql_sleep, PG_ARGS(PG_REAL(10)), NULL);
 }
 
 PG_TEST(pg_tx, run__of_a_fiber_that_is_cancelled__ends_at_once_and_nothing_stays)
@@ -492,7 +492,7 @@ PG_TEST(pg_tx, run__of_a_fiber_that_is_cancelled__ends_at_once_and_nothing_stays
     fiber_cancel(f);
     OK(fiber_join(f, USEC_NEVER));
     cr_assert_eq(cancelled_result, ERR_CANCELED);
-    cr_assert_lt(clock_mono_us() - begin, 500 * USEC_PER_MS);
+    cr_assert_lt(clock_mono_us() - begin, 5 * USEC_PER_SEC);
     cr_assert_eq(pg_pool_stats(p).in_use, 0);
     cr_assert_eq(pg_pool_stats(p).open, 0);
     cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "1");

@@ -388,7 +388,7 @@ static void expect_frozen(struct world *w)
     int64_t start = clock_mono_us();
     cr_assert_eq(redis_ping(w->redis), ERR_TIMEOUT);
     int64_t took = clock_mono_us() - start;
-    cr_assert(took >= 50 * MS && took < 500 * MS, "%lld", (long long)took);
+    cr_assert(took >= 50 * MS && took < 5000 * MS, "%lld", (long long)took);
     cr_assert_not(redis_connected(w->redis));
     for (int i = 0; i < 100; i++) {
         start = clock_mono_us();
