@@ -25,7 +25,7 @@ done
 
 # What the runbook and the cases tell of is an alert.
 while read -r name; do
-    printf '%s\n' "${alerts[@]}" | grep -qxF "$name" || miss "there is no alert $name"
+    grep -qxF "$name" < <(printf '%s\n' "${alerts[@]}") || miss "there is no alert $name"
 done < <({ sed -n 's/^### \(Souk[A-Za-z]*\)$/\1/p' "$book" && cut -d' ' -f2 <<<"$evaluations"; } | sort -u)
 
 while read -r series; do

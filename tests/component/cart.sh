@@ -393,7 +393,7 @@ dies() {
     service_start cart PRICE_CACHE_S=0
     check "a death at $1 is made up for" until_true 15 hurried "$2" "$3"
 }
-if "$(service_binary cart)" --describe | grep -q checkout_before_end; then
+if "$(service_binary cart)" --describe | grep checkout_before_end >/dev/null; then
     ask DELETE "$C" - -H "$AS"
     dies checkout_before_stock dead1 failed
     is 'by undoing' "$(payment "$(order_of dead1)") $(stock A | cut -d/ -f2) $(in_cart)" 'voided 0 A1'

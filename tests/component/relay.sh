@@ -26,7 +26,7 @@ tell() {
         FROM generate_series($4, $4 + $2 - 1) n"
 }
 verbose() { curl -sS --max-time 5 "$ORDER_SERVICE_URL/readyz?verbose"; }
-shows() { verbose | grep -qF "$1"; }
+shows() { verbose | grep -F "$1" >/dev/null; }
 metric() { curl -sS --max-time 5 "$ORDER_SERVICE_URL/metrics" | sed -n "s/^$1 //p"; }
 metric_is() { [ "$(metric "$1")" = "$2" ]; }
 

@@ -8,7 +8,7 @@ put "$SKU" 2
 key=$(fresh_key)
 for _ in {1..50}; do aim POST /api/v1/cart/checkout "$(checkout_body)" "idempotency-key: $key"; done
 fire 50
-allowed() { ! cut -d' ' -f2 "$WORK/codes" | grep -qvE '^(201|409)$'; }
+allowed() { ! cut -d' ' -f2 "$WORK/codes" | grep -vE '^(201|409)$' >/dev/null; }
 that "fifty at once are answered 201, or 409 while the first one runs ($(codes))" allowed
 is "those that are 409 say why" "$(problems | tr -d '0-9 ')" "$(grep -q ' 409$' "$WORK/codes" && echo idempotency_key_in_use)"
 is "they all name one order" "$(cat "$WORK"/shot.* | jq -r '.orderId // empty' | sort -u | wc -l)" 1
