@@ -123,8 +123,9 @@ const struct pg_statement notification_statements[] = {
     [SQL_LOCK] = {"delivery_lock",
         "SELECT " ADMIN_COLUMNS "FROM deliveries WHERE id = $1 FOR UPDATE", &delivery_table},
     [SQL_AGAIN] = {"delivery_again",
-        "UPDATE deliveries d SET status = 'pending', attempts = 0, next_attempt_at = now(), "
-        "sent_at = NULL, last_error = NULL, recipient = coalesce(nullif(recipient, ''), "
+        "UPDATE deliveries d SET status = 'pending', attempts = 0, "
+        "earlier_attempts = earlier_attempts + attempts, next_attempt_at = now(), sent_at = NULL, "
+        "last_error = NULL, recipient = coalesce(nullif(recipient, ''), "
         "(SELECT c.email FROM contacts c WHERE c.user_id = d.user_id), '') "
         "WHERE id = $1 RETURNING " ADMIN_COLUMNS,
         &delivery_table},

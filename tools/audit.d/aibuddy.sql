@@ -1,1 +1,1 @@
-COMMIT;
+-- Nothing but what each has.
