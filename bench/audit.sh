@@ -46,9 +46,9 @@ SQL
 
 for svc in auth aibuddy; do copy "$svc" ''; done
 copy cart "INSERT INTO checkouts (id, user_id, cart_id, idempotency_key, fingerprint, order_id, state, lease_until, items, total, currency,
-        response, created_at, finished_at)
+        created_at, finished_at)
     SELECT pg_temp.own(id, n), user_id, cart_id, idempotency_key || n, fingerprint, pg_temp.own(order_id, n), state, lease_until,
-        items, total, currency, replace(response, order_id::text, pg_temp.own(order_id, n)::text), created_at, finished_at
+        items, total, currency, created_at, finished_at
     FROM copies, checkouts WHERE order_id = '$order';"
 copy order "INSERT INTO orders (id, user_id, user_email, status, total, currency, payment_id, created_at)
     SELECT pg_temp.own(id, n), user_id, user_email, status, total, currency, pg_temp.own(payment_id, n), created_at

@@ -84,8 +84,11 @@ falsified C9 "$ORDER" "an order that was confirmed twice" order \
     "INSERT INTO order_history (order_id, to_status, actor, reason, correlation_id) VALUES ('$ORDER', 'confirmed', 'eve', 'again', '-')" \
     "DELETE FROM order_history WHERE order_id = '$ORDER' AND actor = 'eve'"
 
-falsified C10 "$ORDER" "an answer that names another order" cart "UPDATE checkouts SET response = replace(response, '$ORDER', '$nobody') WHERE id = '$checkout_id'" \
-    "UPDATE checkouts SET response = replace(response, '$nobody', '$ORDER') WHERE id = '$checkout_id'"
+falsified C10 "$ORDER" "an answer over another total" cart "UPDATE checkouts SET total = total + 1 WHERE id = '$checkout_id'" \
+    "UPDATE checkouts SET total = total - 1 WHERE id = '$checkout_id'"
+falsified C10 "$ORDER" "two keys that are answered with one order" cart \
+    "INSERT INTO checkouts SELECT (json_populate_record(c, json_build_object('id', '$nobody', 'idempotency_key', 'again'))).* FROM checkouts c WHERE id = '$checkout_id'" \
+    "DELETE FROM checkouts WHERE id = '$nobody'"
 falsified C10 "key-500 key-refund" "answers that must not be kept, or tell of what is not there" payment \
     "INSERT INTO idempotency_keys (caller, route, key, fingerprint, status, body) VALUES ('eve', 'POST /x', 'key-500', '-', 503, '{}'),
         ('eve', 'POST /api/v1/payments/$payment/refunds', 'key-refund', '-', 201, '{\"refundId\":\"$nobody\",\"amount\":{\"amount\":5,\"currency\":\"USD\"}}')" \

@@ -1,6 +1,6 @@
 \if :rest
 \o :out.orders
-COPY (SELECT id, status, total, refunded, coalesce(payment_id::text, '-') FROM orders) TO STDOUT WITH (DELIMITER ' ');
+COPY (SELECT id, status, total, refunded, coalesce(payment_id::text, '-'), user_id FROM orders) TO STDOUT WITH (DELIMITER ' ');
 \o :out.sold
 COPY (SELECT i.order_id, i.sku, sum(i.quantity) FROM order_items i JOIN orders o ON o.id = i.order_id
     WHERE o.status IN ('confirmed', 'shipped', 'completed', 'refunded', 'partially_refunded')
