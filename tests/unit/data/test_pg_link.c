@@ -35,7 +35,7 @@ PG_TEST(pg_link, connection__lost_between_two_waits__is_unavailable_at_the_next)
     pg_test_items();
     OK(pg_begin(p, &tx));
     OK(pg_run(tx, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1)), NULL));
-    pg_server_exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    pg_server_exec("SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity "
                    "WHERE datname = current_database() AND pid <> pg_backend_pid()");
     OK(fiber_sleep(20 * USEC_PER_MS));
     GIVES(ERR_UNAVAILABLE, pg_commit(tx));

@@ -39,7 +39,7 @@ PG_TEST(pg_listener, connection__that_is_lost__is_made_again_and_counts_as_a_not
         pg_listener_new(test_loop, pg_server_url(), "outbox", on_notify, &notifications);
 
     wait_for_more_than(0);
-    pg_server_exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    pg_server_exec("SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity "
                    "WHERE application_name = 'souk listener' AND datname = current_database()");
     wait_for_more_than(1);
     pg_server_exec("NOTIFY outbox");
