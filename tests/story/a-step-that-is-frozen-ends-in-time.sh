@@ -7,12 +7,22 @@ product 100 1000
 shopper ida
 put "$SKU" 2
 
-# tried SERVICE CODE KEY: sets TOOK, ms
-tried() {
+# took COMMAND...: sets TOOK, ms
+took() {
     local began=${EPOCHREALTIME/[.,]/}
-    freeze "$1"
-    checkout "$3"
+    "$@"
     TOOK=$(((${EPOCHREALTIME/[.,]/} - began) / 1000))
+}
+
+took checkout
+must 201
+usual=$TOOK # on this machine, as busy as it is
+put "$SKU" 2
+
+# tried SERVICE CODE KEY
+tried() {
+    freeze "$1"
+    took checkout "$3"
     that "with $1 frozen it is 503 $2" answered 503 "$2"
     thaw "$1"
     soon 30 "what was done is undone" no_live_checkouts
@@ -24,9 +34,9 @@ slow() {
     key=$(fresh_key)
     for _ in 1 2 3; do
         tried "$1" "$2" "$key"
-        [ $TOOK -gt 3000 ] || break
+        [ $TOOK -gt $((3000 + 3 * usual)) ] || break
     done
-    that "within three seconds ($TOOK ms)" test "$TOOK" -le 3000
+    that "within three seconds, and what a checkout takes anyway ($TOOK ms; $usual ms)" test "$TOOK" -le $((3000 + 3 * usual))
     soon 5 "nothing is held" sql_is seller "SELECT held FROM stock WHERE sku = '$SKU'" 0
     bought() { checkout "$key" && [ "$STATUS" = 201 ]; }
     soon 10 "once $1 is awake the same key buys" bought
@@ -37,5 +47,5 @@ slow auth login_unavailable
 slow payment payment_unavailable
 slow seller stock_unavailable
 slow order order_unavailable
-is "four orders were made" "$(orders_of "$USER_ID")" 4
+is "five orders were made" "$(orders_of "$USER_ID")" 5
 audit
