@@ -152,7 +152,7 @@ sql() {
 
 # service_token CALLER CALLEE: a service token, from auth.
 service_token() {
-    curl -sS --max-time 5 "$AUTH_SERVICE_URL/oauth2/token" -u "$1:$(secret "api-$1")" \
+    curl -sS --max-time 30 "$AUTH_SERVICE_URL/oauth2/token" -u "$1:$(secret "api-$1")" \
         -d "grant_type=client_credentials&audience=$2" | jq -r .access_token
 }
 

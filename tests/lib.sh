@@ -224,7 +224,7 @@ orders_of() { sql order "SELECT count(*) FROM orders WHERE user_id = '$1'"; }
 has_orders() { [ "$(orders_of "$1")" = "$2" ]; }
 # mail_to ADDRESS TEXT: a mail to that address whose subject or body has the text.
 mail_to() {
-    curl -sS --max-time 5 "$MAIL_URL/email?to.address=$1" |
+    curl -sS --max-time 30 "$MAIL_URL/email?to.address=$1" |
         jq -e --arg to "$1" --arg text "$2" 'any(.[]; any(.to[]; .address == $to) and ((.subject // "") + (.text // "") | contains($text)))' >/dev/null
 }
 no_live_checkouts() { sql_is cart "SELECT count(*) FROM checkouts WHERE state IN ('running', 'compensating')" 0; }
@@ -349,7 +349,7 @@ report() {
 # ---- events ----
 
 # metric SERVICE SERIES: the sum of the series whose name and labels match the expression.
-metric() { curl -sS --max-time 5 "$(service_url "$1")/metrics" | awk -v series="^$2" '$0 ~ series { n += $NF } END { printf "%.0f", n }'; }
+metric() { curl -sS --max-time 30 "$(service_url "$1")/metrics" | awk -v series="^$2" '$0 ~ series { n += $NF } END { printf "%.0f", n }'; }
 # handled SERVICE [RESULT]: events that this process has dealt with
 handled() { metric "$1" "souk_events_handled_total.*result=\"${2:-handled}\""; }
 listeners() { printf '%s\n' cart order payment seller notification aibuddy; }
@@ -466,6 +466,6 @@ thaw() { signal CONT "$1"; }
 broker_gone() { ! running rabbitmq && ! port_open "${PORTS[amqp]}" 2>/dev/null; }
 broker_killed() {
     crash rabbitmq
-    wait_until 10 broker_gone || die "the broker survives SIGKILL"
+    wait_until 60 broker_gone || die "the broker survives SIGKILL"
 }
 broker_back() { (rabbitmq_up) >/dev/null; }

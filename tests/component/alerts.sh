@@ -5,7 +5,7 @@ set -euo pipefail
 . tests/component-lib.sh
 promtool=${PROMTOOL:-promtool}
 
-scrape() { curl -sS --max-time 5 "$1" >"$SCRATCH/metrics.$2"; }
+scrape() { curl -sS --max-time 30 "$1" >"$SCRATCH/metrics.$2"; }
 has() { grep -qE "^$2([ {]|_bucket|$)" "$SCRATCH/metrics.$1"; }
 broker=http://127.0.0.1:${PORTS[metrics]}
 

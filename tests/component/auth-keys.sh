@@ -25,7 +25,7 @@ _keys() {
 keys() { _keys -- "$@" >"$SCRATCH/out" 2>"$SCRATCH/err"; }
 kid() { awk -v state="$1" '$2 == state { print $1; exit }' <(_keys -- --keys); }
 listed() { _keys -- --keys | awk '{ n[$2]++ } END { printf "%d current %d next %d retired", n["current"], n["next"], n["retired"] }'; }
-published() { curl -sS --max-time 5 "$(url "$1")/.well-known/jwks.json" | jq -r '[.keys[].kid] | sort | join(" ")'; }
+published() { curl -sS --max-time 30 "$(url "$1")/.well-known/jwks.json" | jq -r '[.keys[].kid] | sort | join(" ")'; }
 on_disk() { find "$KEYS" -name '*.pem' -printf '%f\n' | sed 's/\.pem$//' | sort | paste -sd ' '; }
 publish_what_is_listed() {
     local i want

@@ -16,7 +16,7 @@ register() {
     ACCESS=$(field .accessToken) REFRESH=$(field .refreshToken) ID=$(field .user.userId)
 }
 login() { ask POST "$A/auth/login" "{\"email\":\"$EMAIL\",\"password\":\"$1\"}" "${@:2}"; }
-mails() { curl -fsS --max-time 5 "$MAIL_URL/email" | jq -c --arg a "$EMAIL" --arg s "$1" '[.[] | select(.to[0].address == $a and (.subject | contains($s)))]'; }
+mails() { curl -fsS --max-time 30 "$MAIL_URL/email" | jq -c --arg a "$EMAIL" --arg s "$1" '[.[] | select(.to[0].address == $a and (.subject | contains($s)))]'; }
 has_mails() { [ "$(mails "$1" | jq length)" = "$2" ]; }
 # mailed SUBJECT COUNT: waits for that many mails; LINK is the last one's, as it stands in the text.
 mailed() {

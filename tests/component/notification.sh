@@ -34,7 +34,7 @@ user() { jq -nc --arg u "$1" --arg e "$2" '{userId: $u, email: $e, name: "Ann"}'
 
 # mails ADDRESS: what the inbox has for it, as JSON. Mails with the address anywhere else do not count.
 # (What auth has mailed at registration is auth-recovery.sh's.)
-mails() { curl -fsS --max-time 5 "$MAIL_URL/email" | jq -c --arg a "$1" \
+mails() { curl -fsS --max-time 30 "$MAIL_URL/email" | jq -c --arg a "$1" \
     '[.[] | select(.to[0].address == $a and .subject != "Is this your e-mail address?")]'; }
 has_mails() { [ "$(mails "$1" | jq length)" = "$2" ]; }
 # mail_is ADDRESS FILTER: of the only mail there.

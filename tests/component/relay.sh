@@ -25,9 +25,9 @@ tell() {
         SELECT gen_random_uuid(), '$1', 'relay-' || n % $3, 'test', json_build_object('aggregate', n % $3, 'n', n)
         FROM generate_series($4, $4 + $2 - 1) n"
 }
-verbose() { curl -sS --max-time 5 "$ORDER_SERVICE_URL/readyz?verbose"; }
+verbose() { curl -sS --max-time 30 "$ORDER_SERVICE_URL/readyz?verbose"; }
 shows() { verbose | grep -F "$1" >/dev/null; }
-metric() { curl -sS --max-time 5 "$ORDER_SERVICE_URL/metrics" | sed -n "s/^$1 //p"; }
+metric() { curl -sS --max-time 30 "$ORDER_SERVICE_URL/metrics" | sed -n "s/^$1 //p"; }
 metric_is() { [ "$(metric "$1")" = "$2" ]; }
 
 rabbitmq_empty
@@ -99,7 +99,7 @@ fi
 
 # ---- a dependency that is away ----
 
-told() { curl -sS --max-time 5 "$NOTIFICATION_SERVICE_URL/metrics" | grep -E "^$1" | awk '{ sum += $NF } END { print sum + 0 }'; }
+told() { curl -sS --max-time 30 "$NOTIFICATION_SERVICE_URL/metrics" | grep -E "^$1" | awk '{ sum += $NF } END { print sum + 0 }'; }
 paused_is() { [ "$(told souk_consumer_paused)" = "$1" ]; }
 heard_is() { [ "$(sql notification 'SELECT count(*) FROM inbox')" = "$1" ]; }
 sent_is() { [ "$(sql notification "SELECT count(*) FROM deliveries WHERE status = 'sent'")" = "$1" ]; }

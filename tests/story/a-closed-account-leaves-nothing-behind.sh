@@ -23,10 +23,10 @@ soon 5 "aibuddy has learned from it" sql_is aibuddy "SELECT count(*) > 0 FROM us
 # A checkout that never got further than its hold.
 hold=$(cat /proc/sys/kernel/random/uuid)
 service_token() {
-    curl -sS --max-time 5 "$AUTH_SERVICE_URL/oauth2/token" -u "cart:$(secret api-cart)" \
+    curl -sS --max-time 30 "$AUTH_SERVICE_URL/oauth2/token" -u "cart:$(secret api-cart)" \
         -d 'grant_type=client_credentials&audience=seller' | jq -r .access_token
 }
-curl -sS --max-time 5 -o "$WORK/held" "$SELLER_SERVICE_URL/internal/v1/holds" -H "authorization: Bearer $(service_token)" \
+curl -sS --max-time 30 -o "$WORK/held" "$SELLER_SERVICE_URL/internal/v1/holds" -H "authorization: Bearer $(service_token)" \
     -H 'content-type: application/json' -d "{\"orderId\":\"$hold\",\"userId\":\"$ida\",\"items\":[{\"sku\":\"$other_sku\",\"quantity\":2}]}"
 that "stock is held for her" stock_is "$other_sku" "3 2 0"
 

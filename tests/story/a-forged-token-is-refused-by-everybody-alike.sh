@@ -23,10 +23,10 @@ done <"$WORK/rows"
 that "there were $rows rows" test "$rows" -gt 150
 
 # status URL TOKEN
-status() { curl -sS --max-time 5 -o "$WORK/answer" -w '%{http_code}' -H "authorization: Bearer $2" "$1"; }
+status() { curl -sS --max-time 30 -o "$WORK/answer" -w '%{http_code}' -H "authorization: Bearer $2" "$1"; }
 # service_token CALLER CALLEE
 service_token() {
-    curl -sS --max-time 5 "$PUBLIC_URL/oauth2/token" -u "$1:$(secret "api-$1")" \
+    curl -sS --max-time 30 "$PUBLIC_URL/oauth2/token" -u "$1:$(secret "api-$1")" \
         -d "grant_type=client_credentials&audience=$2" | jq -r .access_token
 }
 kinds=''

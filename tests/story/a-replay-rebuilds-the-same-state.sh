@@ -7,8 +7,8 @@ ctl() { SOUK_CTL_AUDIT=$WORK/ctl-audit.log "$SOUK_BUILD/src/soukctl" "$@"; }
 known() { tools/state-hash aibuddy; }
 # but_for ORDER: what is known apart from that order
 but_for() { tools/state-hash --rows aibuddy | grep -v "$1"; }
-says() { curl -sS --max-time 2 "$AIBUDDY_SERVICE_URL/readyz?verbose" | grep "$1" >/dev/null; }
-mails() { echo "$(sql notification "SELECT count(*), sum(attempts) FROM deliveries") $(curl -sS --max-time 5 "$MAIL_URL/email" | jq length)"; }
+says() { curl -sS --max-time 30 "$AIBUDDY_SERVICE_URL/readyz?verbose" | grep "$1" >/dev/null; }
+mails() { echo "$(sql notification "SELECT count(*), sum(attempts) FROM deliveries") $(curl -sS --max-time 30 "$MAIL_URL/email" | jq length)"; }
 charges() { sql payment "SELECT count(*), sum(captured), sum(refunded), sum(attempts) FROM payments"; }
 quiet() { tools/audit >/dev/null 2>&1; }
 

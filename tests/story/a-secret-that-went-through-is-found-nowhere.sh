@@ -7,7 +7,7 @@
 declare -A SECRETS
 began=$EPOCHSECONDS
 link_token() { # TEXT: of the newest mail with it to the shopper
-    curl -sS --max-time 5 "$MAIL_URL/email?to.address=$EMAIL" |
+    curl -sS --max-time 30 "$MAIL_URL/email?to.address=$EMAIL" |
         jq -r --arg text "$1" '[.[] | select((.subject // "") | contains($text))] | last | .text // "" | capture("token=(?<t>[A-Za-z0-9_-]{43})").t // empty' >"$WORK/token"
     [ -s "$WORK/token" ]
 }
@@ -80,8 +80,8 @@ checkout
 that "and another one is charged" answered 201
 
 for svc in "${SERVICES[@]}"; do SECRETS[key_of_$svc]=$(cat "$STATE/service-keys/$svc.key"); done
-SECRETS[service_token]=$(curl -sS --max-time 5 "$AUTH_SERVICE_URL/oauth2/token" -u "cart:${SECRETS[key_of_cart]}" -d grant_type=client_credentials -d audience=order | jq -r .access_token)
-curl -sS --max-time 5 -o "$WORK/answer" "$AUTH_SERVICE_URL/oauth2/token" -u "cart:${SECRETS[guessed_key]}" -d grant_type=client_credentials -d audience=order
+SECRETS[service_token]=$(curl -sS --max-time 30 "$AUTH_SERVICE_URL/oauth2/token" -u "cart:${SECRETS[key_of_cart]}" -d grant_type=client_credentials -d audience=order | jq -r .access_token)
+curl -sS --max-time 30 -o "$WORK/answer" "$AUTH_SERVICE_URL/oauth2/token" -u "cart:${SECRETS[guessed_key]}" -d grant_type=client_credentials -d audience=order
 is "a service's key is checked" "$(field .error)" invalid_client
 
 # A letter that its consumer can't read is kept for people, without what it held.
@@ -142,7 +142,7 @@ is "but none of them" "$(found "$WORK/redis")" ''
 mkdir "$WORK/events"
 told "$WORK/told"
 count=$(awk -v began=$began '$2 > began' "$WORK/told" | wc -l)
-timeout 30 "$SOUK_BUILD/src/soukctl" events tail --since "$(date -u -d "@$began" +%FT%TZ)" --json --count "$count" >"$WORK/events/tail" 2>"$WORK/events.err" || true
+timeout 90 "$SOUK_BUILD/src/soukctl" events tail --since "$(date -u -d "@$began" +%FT%TZ)" --json --count "$count" >"$WORK/events/tail" 2>"$WORK/events.err" || true
 that "the audit stream tells of all that ($(wc -l <"$WORK/events/tail") events)" grep -q "$USER_ID" "$WORK/events/tail"
 is "and of no secret" "$(found "$WORK/events")" ''
 # ---- a crash ----

@@ -66,7 +66,7 @@ resend() {
 handled() {
     local service
     for service in cart order payment seller notification aibuddy; do
-        curl -sS --max-time 2 "$(service_url $service)/metrics"
+        curl -sS --max-time 30 "$(service_url $service)/metrics"
     done | awk '/^souk_events_handled_total/ { n += $NF } END { print n + 0 }'
 }
 all_handled() { [ "$(handled)" -ge $((before + sent)) ]; }
@@ -84,7 +84,7 @@ is "nothing has changed" "$(state | diff "$WORK/before" - | head -20)" ''
 exec {lock}> >(psql -X -q -d "$ORDER_DATABASE_URL" >/dev/null)
 echo 'SELECT pg_advisory_lock(20011);' >&$lock
 held() { [ "$(sql order "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 20011 AND granted")" = 1 ]; }
-wait_until 5 held || die "the relay's lock can't be had"
+wait_until 30 held || die "the relay's lock can't be had"
 put "$first"
 put "$SKU" 2
 checkout

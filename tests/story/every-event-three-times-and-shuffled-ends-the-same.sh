@@ -157,7 +157,7 @@ heard() {
 # The services count anew from their start.
 handled() {
     local svc
-    for svc in "${consumers[@]}"; do curl -sS --max-time 2 "$(service_url "$svc")/metrics"; done |
+    for svc in "${consumers[@]}"; do curl -sS --max-time 30 "$(service_url "$svc")/metrics"; done |
         awk '/^souk_events_handled_total/ { n += $NF } END { print n + 0 }'
 }
 thrice() { [ "$(handled)" -ge $((deliveries * 3)) ]; }

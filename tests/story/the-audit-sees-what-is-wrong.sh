@@ -10,7 +10,7 @@ checkout
 must 201
 soon 5 "there is a confirmed order" order_is "$ORDER" confirmed
 soon 20 "and its mails are in the inbox" mail_to "$EMAIL" Payment
-wait_until 20 tools/audit >/dev/null || die "the suite does not come to rest"
+wait_until 90 tools/audit >/dev/null || die "the suite does not come to rest"
 
 # write SERVICE SQL...: as the superuser, past every trigger.
 write() { admin_psql -d "souk_$1" -c "SET session_replication_role = replica" -c "$2" >/dev/null; }
