@@ -310,13 +310,17 @@ problems() { cat "$WORK"/shot.* | jq -r '.code? // empty' | sort | uniq -c | awk
 
 # ---- a load beside the story ----
 
+# shellcheck disable=SC2317 # called through wait_until
+load_began() { [ -s "$WORK/load" ] || ! kill -0 "$LOAD" 2>/dev/null; }
+
 # load_begin SCENARIO ARGS...: for souk-load; returns when its first request has been answered. What it was answered is
 # for the story to judge.
 load_begin() {
     : >"$WORK/load"
     "$SOUK_BUILD/src/souk-load" --direct --no-watch --quiet --warmup 0 --items 20 --fail-if 'errors>100%' --log "$WORK/load" "$@" >"$WORK/load.report" 2>"$WORK/load.err" &
     LOAD=$!
-    wait_until 30 test -s "$WORK/load" || die "no load: $(cat "$WORK/load.err")"
+    wait_until 150 load_began || true
+    [ -s "$WORK/load" ] || die "no load: $(cat "$WORK/load.err")"
 }
 
 # load_end: what is under way is answered first. Then $WORK/load has a line for each request.

@@ -49,7 +49,7 @@ load 3 "a shop without payment can't be prepared for" buy "${short[@]}"
 on payment
 load 0 "a run goes on with its shoppers" buy --users 4 --duration 1s --no-watch
 (
-    wait_until 30 test -s "$WORK/answers"
+    wait_until 150 test -s "$WORK/answers"
     off payment
 ) &
 load 1 "wrong answers are exit 1" buy --users 4 --duration 4s --no-watch --log "$WORK/answers"
@@ -61,7 +61,7 @@ on payment
 : >"$WORK/answers"
 "$SOUK_BUILD/src/souk-load" browse --rate 20 --duration 60s --warmup 0 --items 5 --no-watch --log "$WORK/answers" >"$WORK/load.text" 2>&1 &
 LOAD=$!
-wait_until 30 test -s "$WORK/answers" || die "no load: $(cat "$WORK/load.text")"
+wait_until 150 test -s "$WORK/answers" || die "no load: $(cat "$WORK/load.text")"
 kill -INT "$LOAD" || true
 status=0
 wait "$LOAD" || status=$?
