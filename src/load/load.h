@@ -33,7 +33,7 @@ enum load_exit {
 struct scenario;
 
 struct options {
-    const char *target, *ca_file, *accounts;
+    const char *target, *ca_file, *accounts, *skus;
     bool direct, insecure;
 
     const struct scenario *scenario; /* what was asked for; it may stand for a mix */

@@ -13,6 +13,7 @@ enum {
     KEY_MIX,
     KEY_SHOPPERS,
     KEY_ITEMS,
+    KEY_SKUS,
     KEY_UNITS,
     KEY_TABS,
     KEY_POISSON,
@@ -41,6 +42,7 @@ static const struct argp_option rows[] = {
     {0, 0, 0, 0, "What", 2},
     {"mix", KEY_MIX, "NAME=N,...", 0, "Scenarios by weight, for mixed", 0},
     {"items", KEY_ITEMS, "N", 0, "Items made and bought (200)", 0},
+    {"skus", KEY_SKUS, "FILE", 0, "Items that exist: a SKU a line (new ones are made)", 0},
     {"units", KEY_UNITS, "N", 0, "Units in the flash sale (100)", 0},
     {"tabs", KEY_TABS, "N", 0, "Refreshes at once in a refresh storm (5)", 0},
     {"seed", KEY_SEED, "N", 0, "Of everything left to chance (1)", 0},
@@ -196,6 +198,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return o->insecure = true, 0;
     case KEY_ACCOUNTS:
         return o->accounts = arg, 0;
+    case KEY_SKUS:
+        return o->skus = arg, 0;
     case KEY_MIX:
         return mix(state, o, arg), 0;
     case KEY_ITEMS:

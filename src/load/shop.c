@@ -14,6 +14,7 @@
 #define BUSY_US      (10 * USEC_PER_SEC) /* so long a shop may have no time, */
 #define LIMITED_US   (90 * USEC_PER_SEC) /* and so long it may limit us */
 #define PLENTY       1000000
+#define SKUS_LIMIT   100000
 #define TOKEN_AGE_US (7 * 60 * USEC_PER_SEC) /* they live ten minutes */
 
 struct preparation {
@@ -217,6 +218,26 @@ static const char *accounts_read(struct preparation *p, const char *path, size_t
     return n < count ? "it has fewer accounts than there are shoppers" : NULL;
 }
 
+/* ---- items that were given ---- */
+
+/* Lines of one SKU each. NULL on success, else what is wrong. */
+static const char *skus_read(struct shop *s, const char *path)
+{
+    FILE *f = fopen(path, "r");
+    char line[600];
+    if (!f)
+        return "it can't be read";
+    s->skus = mem_array(SKUS_LIMIT, sizeof(*s->skus));
+    while (s->items < SKUS_LIMIT && fgets(line, sizeof(line), f)) {
+        line[strcspn(line, "\r\n")] = 0;
+        if (!*line || strlen(line) >= SKU_SIZE || strpbrk(line, "\"\\ "))
+            continue;
+        snprintf(s->skus[s->items++], SKU_SIZE, "%.*s", SKU_SIZE - 1, line);
+    }
+    fclose(f);
+    return s->items == 0 ? "it has no SKUs" : NULL;
+}
+
 /* ---- life ---- */
 
 int shop_open(struct shop *s, const struct options *o, size_t shoppers)
@@ -228,12 +249,18 @@ int shop_open(struct shop *s, const struct options *o, size_t shoppers)
         return LOAD_UNPREPARED;
     }
     uuid_make(p.name);
-    s->items = o->scenario->drive ? 1 : (size_t)o->items; /* a sale has its own */
-    s->skus = mem_array(s->items, sizeof(*s->skus));
+    if (o->skus && (wrong = skus_read(s, o->skus))) {
+        fprintf(stderr, "souk-load: %s: %s\n", o->skus, wrong);
+        return LOAD_UNPREPARED;
+    }
+    if (!o->skus) {
+        s->items = o->scenario->drive ? 1 : (size_t)o->items; /* a sale has its own */
+        s->skus = mem_array(s->items, sizeof(*s->skus));
+    }
     s->shoppers_count = shoppers;
     s->shoppers = mem_array(shoppers, sizeof(*s->shoppers));
     /* Whoever resets the arena of a hand resets that hand's own: the seller's token is in ours. */
-    bool good = seller_make(&p) && make_all(&p, "items", s->items, item_make) &&
+    bool good = seller_make(&p) && (o->skus || make_all(&p, "items", s->items, item_make)) &&
                 make_all(&p, "shoppers", shoppers, shopper_make);
     return good ? 0 : LOAD_UNPREPARED;
 }
