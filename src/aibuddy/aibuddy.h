@@ -66,6 +66,11 @@ int store_opt_out(const char *user_id, bool opt_out) PARKS;
 /* NULL: none is under way. */
 int store_rebuilding(struct rebuild **ret_rebuild) PARKS;
 
+/* ---- trending.c ---- */
+
+/* As store_trending, from memory for a while; the rows are in `a` and the caller's. */
+int trending_get(struct arena *a, int64_t limit, struct list *ret_rows) PARKS;
+
 /* ---- events.c ---- */
 
 extern const struct consumer_row aibuddy_consumers[];

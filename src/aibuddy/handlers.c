@@ -26,7 +26,7 @@ int get_recommendations(struct request *req)
         TRY(store_personal(req->caller.user_id, p->limit, &rows));
     if (rows.len)
         return reply_rows(req, rows, true);
-    TRY(store_trending(p->limit, &rows));
+    TRY(trending_get(req->arena, p->limit, &rows));
     return reply_rows(req, rows, false);
 }
 
@@ -43,7 +43,7 @@ int get_trending(struct request *req)
 {
     const struct limit_params *p = req->params;
     struct list rows;
-    TRY(store_trending(p->limit, &rows));
+    TRY(trending_get(req->arena, p->limit, &rows));
     reply_cache(req, "public, max-age=5");
     return reply_rows(req, rows, false);
 }

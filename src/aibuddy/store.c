@@ -21,6 +21,19 @@ static const struct field rebuild_row_fields[] = {
 static const struct table rebuild_row_table =
     TABLE("RebuildRow", struct rebuild, rebuild_row_fields);
 
+/* The strongest $2 pairs of an item to either side of it, each from an index in that order. */
+#define PAIRS_TO(other, mine, item, filter)                                                        \
+    "(SELECT p." other " AS sku, i.name, p.orders FROM pair_counts p "                             \
+    "LEFT JOIN items i ON i.sku = p." other " WHERE p." mine " = " item " AND p.orders > 0 "       \
+    "AND coalesce(i.active, true) " filter "ORDER BY p.orders DESC, p." other " LIMIT $2)"
+#define PAIRS_OF(item, filter_b, filter_a)                                                         \
+    PAIRS_TO("sku_b", "sku_a", item, filter_b)                                                     \
+    " UNION ALL " PAIRS_TO("sku_a", "sku_b", item, filter_a)
+#define NOT_HAD(sku)                                                                               \
+    "AND NOT EXISTS (SELECT FROM user_items h WHERE h.user_id = $1 AND h.sku = " sku               \
+    " AND h.orders > 0) "
+#define OWN_ITEMS "50"
+
 enum {
     SQL_ONE_BATCH,
     SQL_LEARN_ORDERS,
@@ -101,28 +114,22 @@ const struct pg_statement aibuddy_statements[] = {
         "ON CONFLICT (user_id) DO UPDATE SET opted_out = true, forgotten = true"},
     [SQL_FORGET_ORDERS] = {"forget_orders",
         "UPDATE known_orders SET user_id = NULL WHERE user_id = $1"},
-    /* The strongest pair of anything the user has bought, without what was bought already. */
+    /* The strongest pair of what the user has bought (of very much, what was bought most often),
+     * without what was bought already. An item's pairs are read from the strongest on, no more of
+     * them than can be shown: a bestseller has as many as there are products. */
     [SQL_PERSONAL] = {"personal",
-        "SELECT c.sku, coalesce(i.name, c.sku), c.orders, coalesce(b.name, c.mine) FROM ("
-        "SELECT DISTINCT ON (other) other AS sku, orders, mine FROM ("
-        "SELECT p.sku_b AS other, p.orders, p.sku_a AS mine FROM user_items u "
-        "JOIN pair_counts p ON p.sku_a = u.sku WHERE u.user_id = $1 AND u.orders > 0 AND p.orders "
-        "> 0 "
-        "UNION ALL SELECT p.sku_a, p.orders, p.sku_b FROM user_items u "
-        "JOIN pair_counts p ON p.sku_b = u.sku WHERE u.user_id = $1 AND u.orders > 0 AND p.orders "
-        "> 0) x "
-        "ORDER BY other, orders DESC, mine) c "
-        "LEFT JOIN items i ON i.sku = c.sku LEFT JOIN items b ON b.sku = c.mine "
-        "WHERE coalesce(i.active, true) AND NOT EXISTS (SELECT 1 FROM user_items u "
-        "WHERE u.user_id = $1 AND u.sku = c.sku AND u.orders > 0) "
-        "ORDER BY c.orders DESC, c.sku LIMIT $2",
+        "SELECT c.sku, coalesce(c.name, c.sku), c.orders, coalesce(b.name, c.mine) FROM ("
+        "SELECT DISTINCT ON (x.sku) x.sku, x.name, x.orders, m.sku AS mine FROM ("
+        "SELECT sku FROM user_items WHERE user_id = $1 AND orders > 0 "
+        "ORDER BY orders DESC, sku LIMIT " OWN_ITEMS ") m, LATERAL (" PAIRS_OF("m.sku",
+            NOT_HAD("p.sku_b"), NOT_HAD("p.sku_a")) ") x ORDER BY x.sku, x.orders DESC, m.sku) c "
+                                                    "LEFT JOIN items b ON b.sku = c.mine ORDER BY "
+                                                    "c.orders DESC, c.sku LIMIT $2",
         &recommendation_row_table},
     [SQL_RELATED] = {"related",
-        "SELECT x.sku, coalesce(i.name, x.sku), x.orders, coalesce(b.name, $1) FROM ("
-        "SELECT sku_b AS sku, orders FROM pair_counts WHERE sku_a = $1 AND orders > 0 "
-        "UNION ALL SELECT sku_a, orders FROM pair_counts WHERE sku_b = $1 AND orders > 0) x "
-        "LEFT JOIN items i ON i.sku = x.sku LEFT JOIN items b ON b.sku = $1 "
-        "WHERE coalesce(i.active, true) ORDER BY x.orders DESC, x.sku LIMIT $2",
+        "SELECT x.sku, coalesce(x.name, x.sku), x.orders, coalesce(b.name, $1) FROM (" PAIRS_OF(
+            "$1", "", "") ") x LEFT JOIN items b ON b.sku = $1 "
+                          "ORDER BY x.orders DESC, x.sku LIMIT $2",
         &recommendation_row_table},
     [SQL_TRENDING] = {"trending",
         "SELECT d.sku, coalesce(i.name, d.sku), sum(d.orders)::bigint AS orders, NULL "

@@ -13,9 +13,18 @@
     "p.sku, p.seller_id, p.name, p.description, p.category, p.price, p.currency, p.status, "       \
     "s.available, p.version, p.created_at, p.updated_at, "
 
-#define PRODUCT_FILTER                                                                             \
-    "AND ($2::text IS NULL OR p.category = $2) AND ($3::uuid IS NULL OR p.seller_id = $3) "        \
-    "AND ($4 OR p.status = 'active') "
+/* A page begins at its place in an index, wherever that is: the first one before all. What is asked
+ * for decides which index, so these are statements of their own; one plan for all reads all
+ * products. */
+#define PRODUCT_PAGE(filter)                                                                       \
+    "SELECT " PRODUCT_COLUMNS "0 FROM products p JOIN stock s USING (sku) "                        \
+    "WHERE " filter "(p.created_at, p.sku) < (coalesce($1::timestamptz, 'infinity'), "             \
+    "coalesce($2, '')) AND ($3 OR p.status = 'active') "                                           \
+    "ORDER BY p.created_at DESC, p.sku DESC LIMIT $4"
+
+/* Of very many that match only the newest are judged: how well each of half a catalogue fits would
+ * cost seconds, and nobody turns that many pages. */
+#define JUDGED "200"
 
 #define LEVEL_COLUMNS                                                                              \
     "s.sku, p.name, p.seller_id, s.on_hand, s.available, s.held, s.committed, s.threshold, "       \
@@ -81,6 +90,8 @@ enum {
     SQL_PRODUCT_LOCK,
     SQL_PRODUCT_SAVE,
     SQL_PRODUCTS,
+    SQL_PRODUCTS_OF_CATEGORY,
+    SQL_PRODUCTS_OF_SELLER,
     SQL_PRODUCTS_SEARCH,
     SQL_PRICES,
     SQL_LEVEL_GET,
@@ -143,17 +154,22 @@ const struct pg_statement seller_statements[] = {
     [SQL_PRODUCT_SAVE] = {"product_save",
         "UPDATE products SET name = $2, description = $3, category = $4, price = $5, "
         "currency = $6, status = $7, version = version + 1, updated_at = now() WHERE sku = $1"},
-    [SQL_PRODUCTS] = {"products",
-        "SELECT " PRODUCT_COLUMNS "0 FROM products p JOIN stock s USING (sku) "
-        "WHERE ($1::timestamptz IS NULL OR (p.created_at, p.sku) < ($1, $6::text)) " PRODUCT_FILTER
-        "ORDER BY p.created_at DESC, p.sku DESC LIMIT $5",
+    [SQL_PRODUCTS] = {"products", PRODUCT_PAGE(""), &product_table},
+    [SQL_PRODUCTS_OF_CATEGORY] = {"products_of_category", PRODUCT_PAGE("p.category = $5 AND "),
+        &product_table},
+    [SQL_PRODUCTS_OF_SELLER] = {"products_of_seller",
+        PRODUCT_PAGE("p.seller_id = $6 AND ($5::text IS NULL OR p.category = $5) AND "),
         &product_table},
     [SQL_PRODUCTS_SEARCH] = {"products_search",
-        "SELECT " PRODUCT_COLUMNS "r.rank "
-        "FROM websearch_to_tsquery('english', $1) q, products p JOIN stock s USING (sku), "
-        "LATERAL (SELECT (ts_rank(p.search, q) * 1000000)::bigint AS rank) r "
-        "WHERE p.search @@ q AND ($6::bigint IS NULL OR (-r.rank, p.sku) > (-$6::bigint, "
-        "$7::text)) " PRODUCT_FILTER "ORDER BY r.rank DESC, p.sku LIMIT $5",
+        "WITH found AS MATERIALIZED (SELECT p.sku, (ts_rank(p.search, "
+        "websearch_to_tsquery('english', $1)) * 1000000)::bigint AS rank FROM products p "
+        "WHERE p.search @@ websearch_to_tsquery('english', $1) "
+        "AND ($2::text IS NULL OR p.category = $2) AND ($3::uuid IS NULL OR p.seller_id = $3) "
+        "AND ($4 OR p.status = 'active') ORDER BY p.created_at DESC, p.sku DESC LIMIT " JUDGED "), "
+        "page AS MATERIALIZED (SELECT sku, rank FROM found WHERE $6::bigint IS NULL "
+        "OR (-rank, sku) > (-$6::bigint, $7::text) ORDER BY rank DESC, sku LIMIT $5) "
+        "SELECT " PRODUCT_COLUMNS "f.rank FROM page f JOIN products p USING (sku) "
+        "JOIN stock s USING (sku) ORDER BY f.rank DESC, p.sku",
         &product_table},
     [SQL_PRICES] = {"prices",
         "SELECT p.sku, p.name, p.seller_id, p.price, p.currency, s.available, p.status "
@@ -322,19 +338,31 @@ int store_products(const struct product_list_params *p, bool all_states, int64_t
     const char *before_sku, struct list *ret_products)
 {
     struct pg_result result;
-    TRY(pg_query(app()->pg, &seller_statements[SQL_PRODUCTS],
-        PG_ARGS(PG_TIME(before_us), PG_TEXT(p->category), PG_TEXT(p->seller_id),
-            PG_BOOL(all_states), PG_I64(p->limit + 1), PG_TEXT(before_sku)),
+    size_t which = p->seller_id  ? SQL_PRODUCTS_OF_SELLER
+                   : p->category ? SQL_PRODUCTS_OF_CATEGORY
+                                 : SQL_PRODUCTS;
+    const struct pg_arg args[] = {PG_TIME(before_us), PG_TEXT(before_sku), PG_BOOL(all_states),
+        PG_I64(p->limit + 1), PG_TEXT(p->category), PG_TEXT(p->seller_id)};
+    TRY(pg_query(app()->pg, &seller_statements[which],
+        (struct pg_args){p->seller_id  ? 6
+                         : p->category ? 5
+                                       : 4,
+            args},
         &result));
     *ret_products = result.rows;
     return 0;
 }
 
+/* Planned for its words each time: rare ones are found by their index, of common ones enough are
+ * met on the way from the newest product back. */
 int store_products_search(const struct product_list_params *p, bool all_states, int64_t after_rank,
     const char *after_sku, struct list *ret_products)
 {
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
     struct pg_result result;
-    TRY(pg_query(app()->pg, &seller_statements[SQL_PRODUCTS_SEARCH],
+    TRY(pg_begin(app()->pg, &tx));
+    TRY(pg_plan_anew(tx));
+    TRY(pg_run(tx, &seller_statements[SQL_PRODUCTS_SEARCH],
         PG_ARGS(PG_TEXT(p->q), PG_TEXT(p->category), PG_TEXT(p->seller_id), PG_BOOL(all_states),
             PG_I64(p->limit + 1), after_sku ? PG_I64(after_rank) : PG_TEXT(NULL),
             PG_TEXT(after_sku)),

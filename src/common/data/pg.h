@@ -125,6 +125,9 @@ int pg_reuse_plans(struct pg_tx *tx);
  * is put there must live as long as the transaction. */
 typedef int (*pg_finish_fn)(struct pg_tx *tx, void *arg);
 void **pg_at_commit(struct pg_tx *tx, pg_finish_fn fn);
+/* The contrary, likewise queued: planned for their values each time, never once for all. For a
+ * statement whose best plan depends on them. */
+int pg_plan_anew(struct pg_tx *tx);
 /* COMMIT with everything still queued. 0; as pg_run; ERR_UNKNOWN: the connection broke or was
  * silent after COMMIT was sent, look the effect up before doing it again. Once sent it is not
  * cancelled. After a failure the transaction is over. */
