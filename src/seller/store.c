@@ -22,8 +22,19 @@
     "coalesce($2, '')) AND ($3 OR p.status = 'active') "                                           \
     "ORDER BY p.created_at DESC, p.sku DESC LIMIT $4"
 
-/* Of very many that match only the newest are judged: how well each of half a catalogue fits would
- * cost seconds, and nobody turns that many pages. */
+/* Of very many that match only the newest JUDGED are ranked: how well each of half a catalogue fits
+ * would cost seconds, and nobody turns that many pages. There are two ways to them. The words' own
+ * index finds all that match, and the newest are picked: for words that fewer than COMMON products
+ * have. Common ones are met soon enough among the newest WALKED products. Which it is has to be
+ * counted, in the index alone; the planner can't know: it takes any word that it has not met for
+ * one in two hundred products. */
+#define COMMON "2000"
+#define WALKED "10000"
+#define WORDS  "websearch_to_tsquery('english', $1)"
+#define RANK   "(ts_rank(p.search, " WORDS ") * 1000000)::bigint AS rank"
+#define SEARCHED                                                                                   \
+    "($2::text IS NULL OR p.category = $2) AND ($3::uuid IS NULL OR p.seller_id = $3) "            \
+    "AND ($4 OR p.status = 'active') "
 #define JUDGED "200"
 
 #define LEVEL_COLUMNS                                                                              \
@@ -161,11 +172,16 @@ const struct pg_statement seller_statements[] = {
         PRODUCT_PAGE("p.seller_id = $6 AND ($5::text IS NULL OR p.category = $5) AND "),
         &product_table},
     [SQL_PRODUCTS_SEARCH] = {"products_search",
-        "WITH found AS MATERIALIZED (SELECT p.sku, (ts_rank(p.search, "
-        "websearch_to_tsquery('english', $1)) * 1000000)::bigint AS rank FROM products p "
-        "WHERE p.search @@ websearch_to_tsquery('english', $1) "
-        "AND ($2::text IS NULL OR p.category = $2) AND ($3::uuid IS NULL OR p.seller_id = $3) "
-        "AND ($4 OR p.status = 'active') ORDER BY p.created_at DESC, p.sku DESC LIMIT " JUDGED "), "
+        "WITH common AS MATERIALIZED (SELECT count(*) = " COMMON
+        " AS so FROM (SELECT FROM products p "
+        "WHERE p.search @@ " WORDS " LIMIT " COMMON ") c), "
+        "found AS MATERIALIZED ("
+        "(SELECT p.sku, " RANK " FROM products p WHERE NOT (SELECT so FROM common) "
+        "AND p.search @@ " WORDS " AND " SEARCHED
+        "ORDER BY p.created_at + interval '0' DESC, p.sku DESC LIMIT " JUDGED ") UNION ALL "
+        "(SELECT p.sku, " RANK " FROM (SELECT p.sku, p.search FROM products p WHERE " SEARCHED
+        "ORDER BY p.created_at DESC, p.sku DESC LIMIT " WALKED ") p WHERE (SELECT so FROM common) "
+        "AND p.search @@ " WORDS " LIMIT " JUDGED ")), "
         "page AS MATERIALIZED (SELECT sku, rank FROM found WHERE $6::bigint IS NULL "
         "OR (-rank, sku) > (-$6::bigint, $7::text) ORDER BY rank DESC, sku LIMIT $5) "
         "SELECT " PRODUCT_COLUMNS "f.rank FROM page f JOIN products p USING (sku) "
@@ -353,8 +369,7 @@ int store_products(const struct product_list_params *p, bool all_states, int64_t
     return 0;
 }
 
-/* Planned for its words each time: rare ones are found by their index, of common ones enough are
- * met on the way from the newest product back. */
+/* Planned anew each time, as a category or a shop has an index of its own to walk along. */
 int store_products_search(const struct product_list_params *p, bool all_states, int64_t after_rank,
     const char *after_sku, struct list *ret_products)
 {
