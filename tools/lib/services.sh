@@ -39,6 +39,23 @@ service_keys() {
     [ -s "$STATE/mail-token.key" ] || install -m 400 <(secret mail-token) "$STATE/mail-token.key"
 }
 
+# With several processes a service has ports of its processes' own, ten for each service.
+PROCESS_PORT_BASE=${SOUK_PROCESS_PORT_BASE:-$((PORT_BASE + 100))}
+process_port() {
+    local svc port=$PROCESS_PORT_BASE
+    for svc in "${SERVICES[@]}"; do
+        [ "$svc" != "$1" ] || break
+        port=$((port + 10))
+    done
+    printf '%s' "$port"
+}
+
+# How many processes each service has: as `up` was told, unless the environment says otherwise.
+service_processes() {
+    local count=${SOUK_PROCESSES:-$(cat "$STATE/processes" 2>/dev/null || echo 1)}
+    case $count in [1-9]) printf '%s' "$count" ;; *) die "SOUK_PROCESSES: from 1 to 9, not $count" ;; esac
+}
+
 # service_environment SVC: exports the whole contract between launcher and service.
 service_environment() {
     local svc=$1 peer
@@ -48,6 +65,8 @@ service_environment() {
         export "$(upper "$peer")_SERVICE_URL=$(service_url "$peer")"
     done
     export PORT=${PORTS[$svc]} LISTEN_ADDRESS=127.0.0.1
+    PROCESS_PORT=$(process_port "$svc")
+    export PROCESS_PORT
     DATABASE_URL=$(database_url "$svc")
     MIGRATE_DATABASE_URL=$(database_url "$svc" owner)
     REDIS_URL=$(redis_url)

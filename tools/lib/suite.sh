@@ -70,6 +70,13 @@ servers_up() {
     topology_compare
 }
 
+# So that a service that is restarted later has as many.
+processes_keep() {
+    local count
+    count=$(SOUK_PROCESSES=${SOUK_PROCESSES:-1} service_processes) || exit 1
+    printf '%s\n' "$count" >"$STATE/processes"
+}
+
 # Not where nobody told us where the management API of somebody else's broker is.
 topology_compare() {
     if part_wanted rabbitmq || [ -n "$(external RABBITMQ_MANAGEMENT_URL)" ]; then rabbitmq_compare; fi
@@ -95,7 +102,7 @@ suite_up() {
     disk_room "$STATE"
     packages_up
     prepare
-    anything_running || external_keep
+    anything_running || { external_keep && processes_keep; }
     external_load
     gateway_orphans_end
     ports_check

@@ -15,6 +15,7 @@
 
 #include "common/app/dispatch.h"
 #include "common/app/metrics.h"
+#include "common/app/processes.h"
 #include "common/app/work.h"
 #include "common/base/bucket.h"
 #include "common/base/crypto.h"
@@ -73,7 +74,9 @@ static void set_gauges(void *ctx)
 void front_init(void)
 {
     admission_init(&admission, (unsigned)config_i64("ADMISSION_LIMIT_MIN"),
-        (unsigned)config_i64("ADMISSION_LIMIT_MAX"), clock_mono_us());
+        (unsigned)processes_share(
+            config_i64("ADMISSION_LIMIT_MAX"), config_i64("ADMISSION_LIMIT_MIN")),
+        clock_mono_us());
     paces = mem_array(app()->service->routes_count + 1, sizeof(*paces));
     client_burst = config_i64("CLIENT_BURST");
     client_per_minute = config_i64("CLIENT_PER_MINUTE");

@@ -27,6 +27,7 @@
 #include "common/app/metrics.h"
 #include "common/app/outbox.h"
 #include "common/app/periodic.h"
+#include "common/app/processes.h"
 #include "common/app/service.h"
 #include "common/app/suspect.h"
 #include "common/app/work.h"
@@ -315,7 +316,8 @@ static void leave_room(size_t count, int64_t begun_us)
 {
     if (count < BATCH_LIMIT || app()->draining)
         return;
-    int64_t share = config_i64("BACKLOG_SHARE"), worked_us = clock_mono_us() - begun_us;
+    int64_t share = processes_share(config_i64("BACKLOG_SHARE"), 1);
+    int64_t worked_us = clock_mono_us() - begun_us;
     int64_t rest_us = worked_us * (100 - share) / share;
     (void)fiber_sleep(rest_us < REST_LIMIT_US ? rest_us : REST_LIMIT_US);
 }

@@ -27,6 +27,7 @@
 #include "common/app/outbox.h"
 #include "common/app/peers.h"
 #include "common/app/periodic.h"
+#include "common/app/processes.h"
 #include "common/app/relay.h"
 #include "common/app/revocation.h"
 #include "common/app/settings.h"
@@ -50,7 +51,9 @@ enum mode {
 };
 
 static struct app the_app;
-static struct http_server *server;
+static struct http_server *server, *own_server;
+static int64_t processes = 1;
+static unsigned process; /* which of them this is, from 1 on; 0: there are no others */
 static enum mode mode;
 static const struct service_command *command; /* of MODE_COMMAND */
 static const char *command_arg;
@@ -68,12 +71,13 @@ struct app *app(void)
 #define COMMANDS_LIMIT 4
 #define COMMAND_KEY    0x100 /* and its index: no letter */
 
-static struct argp_option options[6 + COMMANDS_LIMIT] = {
+static struct argp_option options[7 + COMMANDS_LIMIT] = {
     {"check", 'c', NULL, 0, "Check configuration, database, broker and peers, then leave", 0},
     {"migrate", 'm', NULL, 0, "Apply missing migrations, then leave", 0},
     {"describe", 'd', NULL, 0, "Print all tables of this service as JSON, then leave", 0},
     {"check-sql", 's', NULL, 0, "Prepare every SQL statement on the database, then leave", 0},
     {"print-config", 'p', NULL, 0, "Print the configuration with secrets masked, then leave", 0},
+    {"processes", 'n', "N", 0, "Serve with N processes on the same port (1)", 0},
     {0},
 };
 
@@ -94,6 +98,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case 'p':
         mode = MODE_PRINT_CONFIG;
+        return 0;
+    case 'n':
+        if (!span_to_i64(span_of(arg), &processes) || processes < 1 || processes > PROCESSES_LIMIT)
+            argp_error(state, "--processes: must be a number from 1 to %d", PROCESSES_LIMIT);
         return 0;
     default: {
         const struct service *s = the_app.service;
@@ -180,7 +188,7 @@ static bool make_parts(void)
     the_app.pg = pg_pool_new(the_app.loop,
         &(struct pg_pool_config){
             .url = mode == MODE_MIGRATE && *migrate_url ? migrate_url : config_text("DATABASE_URL"),
-            .size = (unsigned)config_i64("DATABASE_POOL")});
+            .size = (unsigned)processes_share(config_i64("DATABASE_POOL"), 2)});
     const char *redis_url = config_text("REDIS_URL");
     the_app.redis = redis_new(the_app.loop, *redis_url ? redis_url : NULL, prefix);
     the_app.client = http_client_new(the_app.loop);
@@ -423,6 +431,22 @@ static unsigned connections_limit(void)
     return limit;
 }
 
+static int listen_on(int64_t port, bool shared, struct http_server **ret_server)
+{
+    return http_server_new(the_app.loop,
+        &(struct http_server_config){.address = config_text("LISTEN_ADDRESS"),
+            .port = (uint16_t)port,
+            .handler = dispatch,
+            .route = front_route,
+            .admit = front_admit,
+            .leave = front_leave,
+            .connections_limit = connections_limit(),
+            .request_timeout_us = config_i64("REQUEST_TIMEOUT_MS") * USEC_PER_MS,
+            .reuse_port = shared,
+            .on_refused = on_refused},
+        ret_server);
+}
+
 static int start_serving(void)
 {
     const struct service *s = the_app.service;
@@ -439,22 +463,14 @@ static int start_serving(void)
     if (s->start)
         TRY(s->start());
     front_init();
-    TRY(http_server_new(the_app.loop,
-        &(struct http_server_config){.address = config_text("LISTEN_ADDRESS"),
-            .port = (uint16_t)config_i64("PORT"),
-            .handler = dispatch,
-            .route = front_route,
-            .admit = front_admit,
-            .leave = front_leave,
-            .connections_limit = connections_limit(),
-            .request_timeout_us = config_i64("REQUEST_TIMEOUT_MS") * USEC_PER_MS,
-            .on_refused = on_refused},
-        &server));
+    TRY(listen_on(config_i64("PORT"), process > 0, &server));
+    if (process > 0 && config_i64("PROCESS_PORT"))
+        TRY(listen_on(config_i64("PROCESS_PORT") + process - 1, false, &own_server));
     if (s->queue)
         TRY(inbox_start());
     metrics_on_scrape(set_gauges, NULL);
     log_info("ready", LF_TEXT("address", config_text("LISTEN_ADDRESS")),
-        LF_I64("port", http_server_port(server)));
+        LF_I64("port", http_server_port(server)), LF_I64("process", process ? process : 1));
     return 0;
 }
 
@@ -464,6 +480,8 @@ static void drain(void *arg)
     log_info("draining");
     if (server)
         (void)http_server_drain(server, deadline_us);
+    if (own_server)
+        (void)http_server_drain(own_server, deadline_us);
     bool quiet = !the_app.service->queue || inbox_stop(deadline_us) == 0;
     periodics_wake();
     if (the_app.service->publishes_count)
@@ -536,6 +554,8 @@ int service_main(const struct service *s, int argc, char **argv)
     token_issuer_set(config_text("PUBLIC_URL"));
     if (mode == MODE_COMMAND)
         return command->run(command_arg);
+    if (mode == MODE_SERVE && processes > 1)
+        process = processes_start((unsigned)processes);
     keep_memory_private();
     signals_block();
     if (!make_parts())

@@ -2,12 +2,17 @@
 
 const struct config_row settings[] = {
     {"PORT", CONFIG_I64, .fallback = "0", .max = 65535, .doc = "HTTP port; 0 takes a free one"},
+    {"PROCESS_PORT", CONFIG_I64, .fallback = "0", .max = 65535 - 32,
+        .doc =
+            "with --processes: a port of the first process alone, the next ones have those behind "
+            "it; for probes and metrics; 0: none"},
     {"LISTEN_ADDRESS", CONFIG_TEXT, .fallback = "127.0.0.1", .doc = "numeric address to listen on"},
     {"DATABASE_URL", CONFIG_TEXT, .fallback = NULL, .secret = true,
         .doc = "this service's own PostgreSQL database, as its runtime role"},
     {"MIGRATE_DATABASE_URL", CONFIG_TEXT, .fallback = "", .secret = true,
         .doc = "the same database as its owner, for --migrate"},
-    {"DATABASE_POOL", CONFIG_I64, .fallback = "8", .min = 1, .max = 64, .doc = "connections"},
+    {"DATABASE_POOL", CONFIG_I64, .fallback = "8", .min = 1, .max = 64,
+        .doc = "connections; --processes share them, two at least each"},
     {"REDIS_URL", CONFIG_TEXT, .fallback = "", .secret = true,
         .doc = "redis://host:port; empty: no cache"},
     {"AMQP_URL", CONFIG_TEXT, .fallback = "", .secret = true,
@@ -44,8 +49,9 @@ const struct config_row settings[] = {
     {"WORK_LIMIT", CONFIG_I64, .fallback = "50000", .max = 100000000,
         .doc = "unfinished work beyond which no more events are taken; 0: no limit"},
     {"BACKLOG_SHARE", CONFIG_I64, .fallback = "15", .min = 1, .max = 100,
-        .doc =
-            "percent of the time that a backlog of events is worked on; the rest is for requests"},
+        .doc = "percent of the time that a backlog of events is worked on, by all --processes "
+               "together; "
+               "the rest is for requests"},
     {"OFFLOAD_THREADS", CONFIG_I64, .fallback = "2", .min = 1, .max = 16,
         .doc = "workers for hashes and signatures"},
     {"DRAIN_TIMEOUT_MS", CONFIG_I64, .fallback = "8000", .min = 100, .max = 120000,
