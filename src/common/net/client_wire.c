@@ -8,8 +8,9 @@
 
 #include "common/base/mem.h"
 #include "common/fiber/sync.h"
+#include "common/net/client_plain.h"
 
-/* How a call runs.
+/* How a call runs, unless client_plain.c does it.
  *
  * The fiber prepares the slot's easy handle, adds it to the multi handle and parks on the slot's
  * latch. From then on everything happens on the loop: curl asks for sockets to be watched
@@ -37,6 +38,7 @@ enum {
 };
 
 struct client_wire {
+    struct loop *loop;
     CURLM *multi;
     struct event_base *base;
     struct event timer;
@@ -51,6 +53,7 @@ struct watch {
 
 struct client_wire_slot {
     struct client_wire *wire;
+    struct client_plain *plain; /* does it without curl; all below is unused then */
     CURL *easy;
     char *base_url;
     struct latch latch;
@@ -147,6 +150,7 @@ struct client_wire *client_wire_new(struct loop *l)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
     struct client_wire *w = MEM_NEW(struct client_wire);
+    w->loop = l;
     w->base = loop_base(l);
     event_assign(&w->timer, w->base, -1, 0, on_timeout, w);
     w->multi = curl_multi_init();
@@ -246,10 +250,14 @@ struct client_wire_slot *client_wire_slot_new(
 {
     struct client_wire_slot *s = MEM_NEW(struct client_wire_slot);
     s->wire = w;
+    w->slots++;
+    if (client_plain_fits(base_url)) {
+        s->plain = client_plain_new(w->loop, base_url, connect_timeout_us);
+        return s;
+    }
     s->easy = curl_easy_init();
     assert(s->easy);
     s->base_url = mem_strdup(base_url);
-    w->slots++;
     slot_set_callbacks(s);
     SET(s->easy, CURLOPT_NOSIGNAL, 1L);
     SET(s->easy, CURLOPT_QUICK_EXIT, 1L); /* a removal does not wait for the resolver's thread */
@@ -271,6 +279,7 @@ void client_wire_slot_free(struct client_wire_slot *s)
     if (!s)
         return;
     s->wire->slots--;
+    client_plain_free(s->plain);
     curl_easy_cleanup(s->easy);
     buf_deinit(&s->body);
     mem_free(s->base_url);
@@ -279,8 +288,7 @@ void client_wire_slot_free(struct client_wire_slot *s)
 
 /* --- one attempt --- */
 
-/* Nothing that a caller passes on may end a line and begin a header of its own. */
-static bool header_is_clean(const struct http_header *h)
+bool client_header_is_clean(const struct http_header *h)
 {
     if (h->name.len == 0)
         return false;
@@ -315,7 +323,7 @@ static int slot_make_headers(
                 call->content_type ? call->content_type : "application/json"));
     for (size_t i = call->headers_count; i-- > 0;) {
         const struct http_header *h = &call->headers[i];
-        if (!header_is_clean(h))
+        if (!client_header_is_clean(h))
             return ERR_INVALID;
         const char *between = h->value.len ? ": " : ";"; /* curl's way to say "empty" */
         list = list_put(
@@ -404,8 +412,10 @@ int client_wire_run(struct client_wire_slot *s, const struct http_call *call, in
     struct http_answer *ret_answer, struct client_wire_outcome *ret_outcome)
 {
     struct http_answer answer;
-    answer.headers.count = 0;
     *ret_outcome = (struct client_wire_outcome){0};
+    if (s->plain)
+        return client_plain_run(s->plain, call, deadline_us, ret_answer, ret_outcome);
+    answer.headers.count = 0;
     if (fiber_deadline() < deadline_us)
         deadline_us = fiber_deadline();
     int r = slot_prepare(s, call, deadline_us - clock_mono_us());

@@ -1,14 +1,15 @@
 #pragma once
 
-/* One attempt of one HTTP call on the wire: libcurl's multi handle on the loop. No policy here
- * (retries, breaker, limits are client.c's). Private to the outgoing client. */
+/* One attempt of one HTTP call on the wire: libcurl's multi handle on the loop, or a plain
+ * connection of our own (client_plain.h) where that will do. No policy here (retries, breaker,
+ * limits are client.c's). Private to the outgoing client. */
 
 #include "common/net/client.h"
 
 #define WIRE_BODY_LIMIT (1024 * 1024)
 
 struct client_wire;      /* the multi handle, its sockets and its timer on the loop */
-struct client_wire_slot; /* one easy handle, set up for one base URL; runs one attempt at a time */
+struct client_wire_slot; /* set up for one base URL; runs one attempt at a time */
 
 struct client_wire *client_wire_new(struct loop *l);
 void client_wire_free(struct client_wire *w); /* all slots are gone */
@@ -16,6 +17,9 @@ void client_wire_free(struct client_wire *w); /* all slots are gone */
 struct client_wire_slot *client_wire_slot_new(
     struct client_wire *w, const char *base_url, int64_t connect_timeout_us);
 void client_wire_slot_free(struct client_wire_slot *s); /* NULL ok; not running */
+
+/* Nothing that a caller passes on may end a line and begin a header of its own. */
+bool client_header_is_clean(const struct http_header *h);
 
 #define WIRE_DETAIL_SIZE 256
 struct client_wire_outcome {

@@ -41,9 +41,9 @@ static void answer_with_headers(struct fake_conn *c, unsigned count)
 }
 
 /* Each path of this form fails at first sight and works at the second. */
+static char seen[512];
 static void answer_second_time(struct fake_conn *c, const char *headers)
 {
-    static char seen[512];
     bool is_second = strcmp(seen, c->path) == 0;
     snprintf(seen, sizeof(seen), "%s", is_second ? "" : c->path);
     if (is_second)
@@ -143,16 +143,19 @@ static void world_fiber(void *arg)
     w->body(w);
 }
 
-/* `config.base_url` NULL: the server's; `config.timeout_us` 0: 300 ms. */
-static void world_play(
-    fake_script script, struct http_peer_config config, void (*body)(struct world *w))
+/* `host` NULL: the config's base_url. */
+static void world_play_at(const char *host, fake_script script, struct http_peer_config config,
+    void (*body)(struct world *w))
 {
     struct world w = {.server = fake_server_new(script, NULL), .body = body};
+    char url[64];
+    seen[0] = '\0';
     w.loop = loop_new();
     w.client = http_client_new(w.loop);
     config.name = "fake";
-    if (!config.base_url)
-        config.base_url = w.server->url;
+    snprintf(url, sizeof(url), "http://%s:%d", host ? host : "", w.server->port);
+    if (host)
+        config.base_url = url;
     if (!config.timeout_us)
         config.timeout_us = 300 * MS;
     w.peer = http_peer_new(w.client, &config);
@@ -163,6 +166,19 @@ static void world_play(
     http_client_free(w.client);
     loop_free(w.loop);
     fake_server_free(w.server);
+}
+
+/* `config.base_url` NULL: the server's, by its address and by its name, which two clients do;
+ * `config.timeout_us` 0: 300 ms. */
+static void world_play(
+    fake_script script, struct http_peer_config config, void (*body)(struct world *w))
+{
+    if (config.base_url) {
+        world_play_at(NULL, script, config, body);
+        return;
+    }
+    world_play_at("127.0.0.1", script, config, body);
+    world_play_at("localhost", script, config, body);
 }
 
 static int get(struct world *w, const char *path, struct http_answer *ret_answer)
