@@ -1,7 +1,8 @@
 #pragma once
 
-/* The outgoing client: libcurl multi on the loop; the only includer of curl. HTTP calls to peers
- * and SMTP delivery. No redirects; protocols allow-listed; keep-alive pools. */
+/* The outgoing client: plain connections of our own where they will do, else libcurl multi on the
+ * loop; the only includer of curl. HTTP calls to peers and SMTP delivery. No redirects; protocols
+ * allow-listed; keep-alive pools. */
 
 #include "common/fiber/fiber.h"
 #include "common/net/http.h"
