@@ -15,15 +15,16 @@ for (const line of lines('played')) {
 
 const TOLERANCE = 0.02; // rows a visit: what the relays have not marked yet, and the like
 const wrong = [];
-let compared = 0;
+let compared = 0, rows = 0;
 for (const what of new Set([...before.keys(), ...after.keys(), ...copy.keys(), ...now.keys()])) {
   const of = (map) => map.get(what) ?? 0;
   const once = (of(after) - of(before)) / visits, again = (of(now) - of(copy)) / played[what.split(' ')[0]];
   if (once === 0 && again === 0) continue;
   compared++;
+  if (!what.endsWith(', published')) rows += once;
   if (Math.abs(once - again) > TOLERANCE + 0.02 * Math.abs(once)) wrong.push(`${what}: ${once.toFixed(2)} a visit, ${again.toFixed(2)} played`);
 }
 const statements = new Set();
 for (const service of Object.keys(played)) for (const line of lines(`${service}.1`)) if (line.startsWith('s ')) statements.add(`${service} ${line.split('\t')[0]}`);
 console.log(wrong.length ? `the plans did something else than the visits: ${wrong.join('; ')}`
-  : `${statements.size} statements as the services send them; the rows of ${compared} tables and statuses grow as by real visits`);
+  : `${statements.size} statements as the services send them; a visit leaves ${Math.round(rows)} rows; those of ${compared} tables and statuses grow as by real visits`);

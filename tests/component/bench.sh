@@ -72,7 +72,7 @@ printf 'order orders:confirmed\t110\norder outbox\t205\n' >"$SCRATCH/limit/playe
 printf 's a\tSELECT 1\n' >"$SCRATCH/limit/order.1"
 printf 'order 60\norder 40\n' >"$SCRATCH/limit/played"
 is "what grows alike is fine" "$(node bench/limit/check.mjs "$SCRATCH/limit" 10)" \
-    "1 statements as the services send them; the rows of 2 tables and statuses grow as by real visits"
+    "1 statements as the services send them; a visit leaves 3 rows; those of 2 tables and statuses grow as by real visits"
 printf 'order orders:confirmed\t110\norder outbox\t105\n' >"$SCRATCH/limit/played-to"
 is "what does not is named" "$(node bench/limit/check.mjs "$SCRATCH/limit" 10)" \
     "the plans did something else than the visits: order outbox: 2.00 a visit, 1.00 played"

@@ -25,32 +25,32 @@ until_true() {
     done
 }
 
-# trial SUITE NAME DRIVER-ARGS...
+# trial SUITE NAME USERS [RATE]: a closed loop of so many users, or an open one with so many visits a second
 trial() {
-    local suite=$1 name=$2 since=${EPOCHREALTIME/[.,]/} part status=0
+    local suite=$1 name=$2 does=${1%%-*} since=${EPOCHREALTIME/[.,]/} status=0
     local -a groups
     shift 2
     rm -rf "$work/trial"
     mkdir "$work/trial"
-    "${suite}_before"
-    "${suite}_drive" "$@" >"$work/trial/driver" 2>"$work/trial/driver.err" &
+    "${does}_before"
+    "${does}_drive" "$@" >"$work/trial/driver" 2>"$work/trial/driver.err" &
     driver_pid=$!
-    mapfile -t groups < <("${suite}_groups")
+    mapfile -t groups < <("${does}_groups")
     "$BUILD/bench/bench-meter" 250 "${groups[@]}" "driver:$driver_pid" >"$work/trial/meter" &
     meter_pid=$!
     wait "$driver_pid" || status=$?
     driver_pid=''
     [ -s "$work/trial/driver" ] || die "the driver failed ($status): $(tail -n 5 "$work/trial/driver.err")"
-    "${suite}_orders" >"$work/trial/orders"
-    until_true 120 "${suite}_drained" "$since" "$(wc -l <"$work/trial/orders")" ||
+    "${does}_orders" >"$work/trial/orders"
+    until_true 120 "${does}_drained" "$since" "$(wc -l <"$work/trial/orders")" ||
         die "not all events of $suite $name came to their end"
     # The meter's next line has all of it.
     sleep 0.3
     kill -TERM "$meter_pid"
     wait "$meter_pid" || true
     meter_pid=''
-    "${suite}_rows" "$since" >"$work/trial/rows"
-    "${suite}_rss" >"$work/trial/rss"
+    "${does}_rows" "$since" >"$work/trial/rows"
+    "${does}_rss" >"$work/trial/rss"
     node "$here/trial.mjs" "$work/trial" "$suite" "$name" "$round" "$warmup" "$(load_average)" | tee -a "$work/trials" |
         jq -r '"  \(.suite) \(.name): \(.sustained) checkouts/s, p50 \(.checkout.p50) p99 \(.checkout.p99) ms, services \(.cpuMs.services) ms"
             + (if .failed > 0 then ", \(.failed) FAILED" else "" end) + (if .foreign > 8 then ", foreign CPU \(.foreign) %" else "" end)'
@@ -67,12 +67,19 @@ rss_of() {
 souk_before() { admin_psql -d postgres -c CHECKPOINT; }
 
 souk_drive() {
+    local -a how
+    if [ -n "$SHOPLOAD" ]; then
+        export AUTH_ADDRESS=127.0.0.1:${PORTS[auth]} PAYMENT_ADDRESS=127.0.0.1:${PORTS[payment]} CART_ADDRESS=127.0.0.1:${PORTS[cart]}
+        export SHOP_PASSWORD SHOP_ITEMS
+        exec "$SHOPLOAD" -f "$ROOT/bench/souk.conf" -w "$warmup" -d "$seconds" -o "$work/trial/log" -c "$1" ${2:+-r "$2"}
+    fi
+    if [ $# = 1 ]; then how=(--users "$1"); else how=(--shoppers "$1" --rate "$2"); fi
     # shellcheck disable=SC2030 # for this driver only
     export AUTH_SERVICE_URL CART_SERVICE_URL PAYMENT_SERVICE_URL SELLER_SERVICE_URL
     AUTH_SERVICE_URL=$(service_url auth) CART_SERVICE_URL=$(service_url cart)
     PAYMENT_SERVICE_URL=$(service_url payment) SELLER_SERVICE_URL=$(service_url seller)
-    exec "$BUILD/src/souk-load" buy --direct --no-watch --quiet --items "$items" --warmup "${warmup}s" --duration "${seconds}s" \
-        --log "$work/trial/log" --json - "$@"
+    exec "$BUILD/src/souk-load" buy --direct --no-watch --quiet --items "$((SHOP_ITEMS < 200 ? SHOP_ITEMS : 200))" --warmup "${warmup}s" --duration "${seconds}s" \
+        --log "$work/trial/log" --json - "${how[@]}"
 }
 
 souk_groups() {
@@ -83,7 +90,10 @@ souk_groups() {
     done
 }
 
-souk_orders() { awk '$1 == "checkout" && $4 == 201 { printf "%s %.0f\n", $5, $2 * 1000 + $3 }' "$work/trial/log"; }
+souk_orders() {
+    if [ -n "$SHOPLOAD" ]; then cat "$work/trial/log" && return; fi
+    awk '$1 == "checkout" && $4 == 201 { printf "%s %.0f\n", $5, $2 * 1000 + $3 }' "$work/trial/log"
+}
 
 # souk_drained SINCE ORDERS: both notifications of each order are there, and nothing else is on its way either.
 souk_drained() {
