@@ -224,7 +224,10 @@ static int record_captures(struct pg_tx *tx, const struct job *jobs, size_t coun
     for (size_t i = 0; i < count; i++)
         if (jobs[i].verdict == VERDICT_CAPTURED)
             captures[n++] = (struct capture){jobs[i].payment->id, capture_amount(jobs[i].payment)};
-    return n ? store_captured(tx, (struct list){n, captures}) : 0;
+    if (n == 0)
+        return 0;
+    TRY(pg_reuse_plans(tx));
+    return store_captured(tx, (struct list){n, captures});
 }
 
 static int record(struct pg_tx *tx, const struct job *j)
@@ -258,7 +261,6 @@ static int record_all(struct job *jobs, size_t count)
 {
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
     TRY(pg_begin(app()->pg, &tx));
-    TRY(pg_reuse_plans(tx));
     TRY(record_captures(tx, jobs, count));
     for (size_t i = 0; i < count; i++)
         TRY(record(tx, &jobs[i]));
