@@ -177,6 +177,8 @@ int store_delivery_again(struct pg_tx *tx, const char *id, struct delivery **ret
 /* Takes up to `limit` due deliveries for `lease_us`; nobody else gets them until then. */
 int store_claim(int64_t limit, int64_t lease_us, struct list *ret_deliveries) PARKS;
 int store_sent(const char *ids) PARKS; /* "{a,b}" */
+/* What was taken and not begun; its lease must still run. */
+int store_give_back(const char *ids) PARKS;
 /* `pause_us` < 0: failed for good. Nothing when the lease has passed on to somebody else. */
 int store_not_sent(const struct delivery *d, int64_t pause_us, const char *why) PARKS;
 

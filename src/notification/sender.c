@@ -3,7 +3,8 @@
  * leaves comes here taken already (sender_take); what waits in its row is claimed, skipping what
  * another process has claimed. Both are leases: when the process dies between the mail server's yes
  * and our note of it, the message goes out again after the lease, under the same Message-ID. No
- * message is begun whose lease could end before the channel's time limit. */
+ * message is begun whose lease could end before the channel's time limit: what is left then goes
+ * back to its row. */
 
 #include "common/app/metrics.h"
 #include "notification/notification.h"
@@ -121,7 +122,8 @@ static int deliver(struct arena *a, struct delivery *d)
 static void sender_run(void *arg)
 {
     struct handful *h = arg;
-    while (h->next < h->deliveries.len && clock_mono_us() + MAIL_TIME_US < h->until_us) {
+    while (h->next < h->deliveries.len && !app()->draining &&
+           clock_mono_us() + MAIL_TIME_US < h->until_us) {
         struct delivery *d = LIST_AT(h->deliveries, struct delivery, h->next++);
         const struct log_context context = {.correlation_id = d->correlation_id};
         const struct log_context *outer = log_context_swap(&context);
@@ -132,6 +134,18 @@ static void sender_run(void *arg)
         error_clear();
         log_context_swap(outer);
     }
+}
+
+static void give_back_rest(const struct handful *h)
+{
+    struct buf ids = {0};
+    if (h->next == h->deliveries.len)
+        return;
+    for (size_t i = h->next; i < h->deliveries.len; i++)
+        pg_array_put(&ids, LIST_AT(h->deliveries, struct delivery, i)->id);
+    if (store_give_back(pg_array_text(&ids)) != 0)
+        log_warn("deliveries not given back, their lease will end", LF_TEXT("trace", error_text()));
+    error_clear();
 }
 
 /* The handful lives on this fiber's stack and in its arena, so it waits for all of them. */
@@ -147,6 +161,7 @@ static void send_all(struct handful *h)
     sender_run(h);
     for (size_t i = 0; i < count; i++)
         (void)fiber_join(fibers[i], USEC_NEVER);
+    give_back_rest(h);
     fiber_shield_end(shield);
 }
 

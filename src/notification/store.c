@@ -47,6 +47,7 @@ enum {
     SQL_CLAIM,
     SQL_SENT,
     SQL_NOT_SENT,
+    SQL_GIVE_BACK,
 };
 
 const struct pg_statement notification_statements[] = {
@@ -144,6 +145,9 @@ const struct pg_statement notification_statements[] = {
         "status = CASE WHEN $3::bigint < 0 THEN 'failed' ELSE 'pending' END, "
         "next_attempt_at = now() + make_interval(secs => greatest($3, 0) / 1000000.0) "
         "WHERE id = $1 AND status = 'sending' AND attempts = $2"},
+    [SQL_GIVE_BACK] = {"deliveries_give_back",
+        "UPDATE deliveries SET status = 'pending', attempts = attempts - 1, "
+        "next_attempt_at = now() WHERE id = ANY ($1::uuid[]) AND status = 'sending'"},
 };
 /* A message that was wished for later is no backlog before its first attempt is due. */
 const struct pg_statement notification_backlog = {"notification_backlog",
@@ -304,6 +308,12 @@ int store_claim(int64_t limit, int64_t lease_us, struct list *ret_deliveries)
         PG_ARGS(PG_I64(limit), PG_I64(lease_us)), &result));
     *ret_deliveries = result.rows;
     return 0;
+}
+
+int store_give_back(const char *ids)
+{
+    return pg_query(
+        app()->pg, &notification_statements[SQL_GIVE_BACK], PG_ARGS(PG_TEXT(ids)), NULL);
 }
 
 static int write_sent(struct pg_tx *tx, void *ids)

@@ -58,7 +58,7 @@ static int64_t payments_looked_us;
 /* Payments that were ordered, and claimed by that, in the order of their batches. */
 struct handed {
     struct handed *next;
-    struct arena *arena; /* of the payments */
+    struct arena *arena; /* of the payments, and of this */
     struct list payments;
     int64_t until_us;
 };
@@ -390,7 +390,13 @@ void payment_capture(struct list payments, int64_t until_us)
     app_nudge(WORKER);
 }
 
-/* All of it at once, as far as it still is ours. */
+static void batch_free(void *arena)
+{
+    arena_free(arena);
+}
+
+/* All of it at once, as far as it still is ours. It stays until the end of the tick, which works
+ * under the last payment's correlation. */
 static void work_handed(void)
 {
     struct handed *all = handed;
@@ -399,8 +405,10 @@ static void work_handed(void)
     int64_t now_us = clock_mono_us();
     handed = NULL;
     handed_end = &handed;
-    for (const struct handed *h = all; h; h = h->next)
+    for (const struct handed *h = all; h; h = h->next) {
         count += h->payments.len;
+        arena_adopt(fiber_arena(), h->arena, batch_free);
+    }
     struct payment *payments = arena_array(fiber_arena(), count, sizeof(*payments));
     due.items = payments;
     for (const struct handed *h = all; h; h = h->next)
@@ -408,11 +416,6 @@ static void work_handed(void)
             payments[due.len++] = *LIST_AT(h->payments, struct payment, i);
     if (due.len)
         work_payments(due);
-    while (all) {
-        struct arena *a = all->arena; /* the batch itself lies in it */
-        all = all->next;
-        arena_free(a);
-    }
 }
 
 /* ---- refunds ---- */
