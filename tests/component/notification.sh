@@ -258,6 +258,8 @@ service_stop odd-smtp
 
 if grep -qa mail_after_send "$(service_binary notification)"; then
     dead=dead.$run@people.example
+    # What waits for another try would go out first.
+    sql notification "UPDATE deliveries SET next_attempt_at = now() + interval '1 hour' WHERE status = 'pending'"
     _fatal() {
         service_environment notification
         SOUK_FAULT=mail_after_send exec "$(service_binary notification)"
