@@ -42,7 +42,7 @@ static void say_now(const struct run *r)
             good += m->good;
             continue;
         }
-        errors += m->shed + m->wrong + m->lost;
+        errors += m->wrong + m->lost;
         if (m->p99_us > p99_us)
             p99_us = m->p99_us, slowest = s->name;
     }
@@ -51,9 +51,10 @@ static void say_now(const struct run *r)
         live_say("warming up, %.0f s to go, %u under way", -passed_s, r->under_way);
     else
         live_say("%4.0f s  %5llu visits/s  slowest p99 %.1f ms %s  %u under way  %llu errors/s, "
-                 "%llu in all",
+                 "%llu in all, %llu shed",
             passed_s, (unsigned long long)good, (double)p99_us / 1000, slowest, r->under_way,
-            (unsigned long long)errors, (unsigned long long)tally_count(&r->tally, true));
+            (unsigned long long)errors, (unsigned long long)tally_count(&r->tally, true),
+            (unsigned long long)tally_shed(&r->tally));
 }
 
 void live_show(void *run)

@@ -5,6 +5,7 @@
  *
  *   options.c     the command line                wire.c        HTTP on the wire
  *   shop.c        accounts, cards, items          visit.c       one request and its judgement
+ *   keep.c        accounts for the next run       audit.c       the books afterwards
  *   scenarios.c   what shoppers do                drive.c       when they do it
  *   watch.c       CPU, memory, queues meanwhile   tally.c ...   what came of it
  *   report.c, page.c, live.c                      and how it is told
@@ -14,6 +15,7 @@
 #include <stdio.h>
 
 #include "common/fiber/sync.h"
+#include "common/json/table.h"
 #include "load/schedule.h"
 #include "load/threshold.h"
 #include "load/wire.h"
@@ -33,7 +35,7 @@ enum load_exit {
 struct scenario;
 
 struct options {
-    const char *target, *ca_file, *accounts, *skus;
+    const char *target, *ca_file, *accounts, *keep, *skus;
     bool direct, insecure;
 
     const struct scenario *scenario; /* what was asked for; it may stand for a mix */
@@ -51,6 +53,7 @@ struct options {
     int64_t duration_us, warmup_us, think_us, timeout_us;
 
     const char *json, *html, *log, *state;
+    const char *audit; /* the program; NULL: no audit */
     bool no_watch, quiet;
     size_t thresholds_count;
     struct threshold thresholds[LOAD_THRESHOLDS_LIMIT];
@@ -75,6 +78,7 @@ enum shop_peer { SHOP_AUTH, SHOP_CART, SHOP_PAYMENT, SHOP_SELLER, SHOP_PEERS };
 #define REFRESH_TOKEN_SIZE 64
 
 struct shopper {
+    char *email, *password;       /* NULL: not known, so not kept either */
     char *token, *previous_token; /* the previous one may still be on its way */
     char refresh_token[REFRESH_TOKEN_SIZE];
     char card[40], declined_card[40];
@@ -91,13 +95,43 @@ struct shop {
     struct shopper *shoppers;
     size_t shoppers_count;
     int64_t trouble; /* calls of the preparation that had to be made again */
+    /* With --keep: the file, and how many shoppers it is for, this run's being the first of them.
+     */
+    const char *kept;
+    size_t kept_count;
+    FILE *kept_lock;
 };
 
 /* Makes or logs in everybody, makes the items; says what it does on stderr. 0 or LOAD_UNPREPARED
  * with a sentence there. */
 int shop_open(struct shop *s, const struct options *o, size_t shoppers) PARKS;
+/* Makes room for `wanted` shoppers and fills in those of the file, which may be missing. False with
+ * a sentence on stderr. */
+bool keep_read(struct shop *s, const char *path, size_t wanted);
+bool keep_write(struct shop *s); /* also when nothing is kept */
 /* Renews tokens that are getting old, until the run is over. */
 void shop_keep_fresh(void *run) PARKS;
+
+/* ---- the books afterwards ---- */
+
+#define AUDIT_LINES_LIMIT 24
+
+struct audit_line {
+    const char *name, *sentence;
+    bool holds;
+    int64_t count, differences;
+    struct list first; /* texts: the first of the differences */
+};
+struct audit {
+    bool asked;
+    int exit_code; /* -1: it did not end by itself */
+    size_t count;
+    struct audit_line lines[AUDIT_LINES_LIMIT];
+};
+/* Waits with the thread. The texts are in the fiber's arena. */
+void audit_run(struct audit *ret_audit, const char *program);
+bool audit_failed(const struct audit *audit); /* false: it was not asked */
+const char *audit_verdict(const struct audit *audit);
 
 /* ---- the run ---- */
 
@@ -120,6 +154,7 @@ struct run {
     unsigned helpers;   /* fibers that look on */
     bool interrupted, over;
     double own_cpu_s; /* of this process while it counted */
+    struct audit audit;
 };
 
 extern volatile sig_atomic_t run_asked_to_end; /* how often */
@@ -136,8 +171,9 @@ struct visit {
     struct run *run;
     struct shopper *shopper;
     int64_t due_us;
-    int64_t late_us; /* how long after that it could begin */
-    bool failed;
+    int64_t late_us;  /* how long after that it could begin */
+    bool failed;      /* some step was not good */
+    bool shed, wrong; /* one was refused for want of room; one was an error */
 };
 
 /* One request, judged: `expected` is a list like "201" or "201 409:out_of_stock"; what is neither
@@ -176,7 +212,7 @@ struct judgement {
     size_t verdicts_count;
     struct verdict verdicts[LOAD_THRESHOLDS_LIMIT];
 };
-/* The times of whole visits, or of a sale's checkouts; in the fiber's arena. */
+/* The times of whole visits; in the fiber's arena. */
 const struct histogram *run_visits(const struct run *r);
 struct judgement run_judge(const struct run *r);
 void live_show(void *run) PARKS; /* a line on stderr, again and again, while that is a terminal */

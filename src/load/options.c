@@ -10,6 +10,7 @@ enum {
     KEY_CA,
     KEY_INSECURE,
     KEY_ACCOUNTS,
+    KEY_KEEP,
     KEY_MIX,
     KEY_SHOPPERS,
     KEY_ITEMS,
@@ -26,6 +27,7 @@ enum {
     KEY_LOG,
     KEY_STATE,
     KEY_NO_WATCH,
+    KEY_NO_AUDIT,
     KEY_SCENARIOS,
 };
 
@@ -39,6 +41,10 @@ static const struct argp_option rows[] = {
     {"insecure", KEY_INSECURE, 0, 0, "Believe any certificate", 0},
     {"accounts", KEY_ACCOUNTS, "FILE", 0,
         "Shoppers that exist: lines of \"email password\" (new ones are made)", 0},
+    {"keep", KEY_KEEP, "FILE", 0,
+        "Keep the shoppers in FILE for later runs, which only renew their logins; those that it "
+        "lacks are made",
+        0},
     {0, 0, 0, 0, "What", 2},
     {"mix", KEY_MIX, "NAME=N,...", 0, "Scenarios by weight, for mixed", 0},
     {"items", KEY_ITEMS, "N", 0, "Items made and bought (200)", 0},
@@ -74,6 +80,8 @@ static const struct argp_option rows[] = {
         "A line for each answer: series, due (ms), latency (us), status, order", 0},
     {"state", KEY_STATE, "DIR", 0, "The suite's folder, to see its processes ($SOUK_STATE)", 0},
     {"no-watch", KEY_NO_WATCH, 0, 0, "Don't look at processes and queues", 0},
+    {"no-audit", KEY_NO_AUDIT, 0, 0,
+        "Don't check the books after the run ($SOUK_AUDIT does, when the target is its suite)", 0},
     {"quiet", 'q', 0, 0, "No progress line", 0},
     {"scenarios", KEY_SCENARIOS, 0, 0, "List the scenarios", 0},
     {0},
@@ -167,6 +175,8 @@ static void complete(const struct argp_state *state, struct reading *r)
         o->mix[o->mix_count++].scenario = o->scenario;
     if (!o->scenario->drive && o->mix_count == 0)
         mix_usual(o);
+    if (o->accounts && o->keep)
+        argp_error(state, "--accounts and --keep don't go together");
     if (r->rate && (o->users > 0 || o->scenario->drive))
         argp_error(state, "--rate does not go with %s", o->users > 0 ? "--users" : "a flash sale");
     if (r->rate) {
@@ -200,6 +210,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return o->accounts = arg, 0;
     case KEY_SKUS:
         return o->skus = arg, 0;
+    case KEY_KEEP:
+        return o->keep = arg, 0;
     case KEY_MIX:
         return mix(state, o, arg), 0;
     case KEY_ITEMS:
@@ -238,6 +250,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return o->state = arg, 0;
     case KEY_NO_WATCH:
         return o->no_watch = true, 0;
+    case KEY_NO_AUDIT:
+        return o->audit = NULL, 0;
     case 'q':
         return o->quiet = true, 0;
     case KEY_SCENARIOS:
@@ -258,15 +272,17 @@ void options_read(struct options *o, int argc, char **argv)
         .parser = parse,
         .args_doc = "SCENARIO",
         .doc = "Drives a shop with shoppers and tells what came of it.\v"
-               "Exit status: 0 passed; 1 a test of --fail-if, a promise of the scenario or an "
-               "answer was "
+               "Exit status: 0 passed; 1 a test of --fail-if, a promise of the scenario, an answer "
+               "or the audit was "
                "wrong (answers are not judged when a --fail-if is about errors, shed, wrong or "
                "lost); 2 usage; "
                "3 the shop could not be reached or prepared. souk-load(1) tells all."};
-    const char *target = getenv("PUBLIC_URL"), *state = getenv("SOUK_STATE");
+    const char *target = getenv("PUBLIC_URL"), *state = getenv("SOUK_STATE"),
+               *audit = getenv("SOUK_AUDIT");
     struct reading r = {.o = o};
     *o = (struct options){.target = target && *target ? target : DEFAULT_TARGET,
         .state = state && *state ? state : NULL,
+        .audit = audit && *audit ? audit : NULL,
         .items = 200,
         .units = 100,
         .tabs = 5,

@@ -33,7 +33,7 @@ static const char style[] =
     ".tiles div,figure,.table{background:var(--card);border:1px solid "
     "var(--rule);border-radius:10px}"
     ".tiles div{padding:12px 16px}.tiles "
-    "b{display:block;font-size:25px;font-weight:600;line-height:1.25;"
+    "b{display:block;white-space:nowrap;font-size:22px;font-weight:600;line-height:1.25;"
     "font-variant-numeric:tabular-nums}.tiles span{color:var(--soft);font-size:13px}"
     ".tiles i{font-style:normal;font-size:15px;font-weight:400;color:var(--soft)}"
     ".plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(480px,100%),1fr));gap:"
@@ -114,6 +114,7 @@ static void tiles_write(const struct run *r, struct buf *out)
     tile(out, "p50 of a visit", "ms", "2", ms(histogram_percentile(h, 50)));
     tile(out, "p99 of a visit", "ms", "2", ms(histogram_percentile(h, 99)));
     tile(out, "errors", "", "0", (double)tally_count(&r->tally, true));
+    tile(out, "shed", "", "0", (double)tally_shed(&r->tally));
     for (size_t i = 0; r->watch && i < r->watch->parts_count; i++)
         cpu += watch_cpu(r->watch, i, r->counted_from_us, r->counted_to_us);
     if (cpu > 0 && h->count > 0)
@@ -234,12 +235,12 @@ static void rate_plot(const struct run *r, struct buf *out)
     double *good = numbers(n), *due = numbers(n), *x = seconds_axis(n);
     struct plot p = {.title = "Throughput",
         .x_unit = "seconds",
-        .y_unit = r->o->scenario->drive ? "checkouts per second" : "visits per second",
+        .y_unit = "visits per second",
         .x_most = (double)seconds_shown(r)};
     for (size_t i = 0; i < r->tally.series_count; i++) {
         const struct series *s = r->tally.series[i];
         for (size_t k = 0; k < s->moments_count && k < n; k++)
-            if (series_is_visit(s) || r->o->scenario->drive)
+            if (series_is_visit(s))
                 good[k] += s->moments[k].good;
     }
     for (size_t k = 0; k < n; k++) {
@@ -261,7 +262,7 @@ static void error_plot(const struct run *r, struct buf *out)
     static const unsigned colors[ANSWER_KINDS] = {
         [ANSWER_SHED] = 1, [ANSWER_WRONG] = 3, [ANSWER_LOST] = 4};
     size_t n = seconds_shown(r);
-    struct plot p = {.title = "Errors",
+    struct plot p = {.title = "Errors and refusals",
         .note = "shed: 429 or 503 with Retry-After; lost: no answer",
         .x_unit = "seconds",
         .y_unit = "answers per second",
@@ -404,12 +405,24 @@ static void verdict_row(struct buf *out, bool failed, const char *what, const ch
     html_put(out, seen);
 }
 
+/* All in one row when they hold. */
+static void audit_rows(const struct audit *audit, struct buf *out)
+{
+    verdict_row(out, audit_failed(audit), "the audit after the run", audit_verdict(audit));
+    for (size_t i = 0; i < audit->count; i++) {
+        const struct audit_line *l = &audit->lines[i];
+        if (!l->holds)
+            verdict_row(out, true, arena_printf(fiber_arena(), "%s: %s", l->name, l->sentence),
+                l->first.len ? *LIST_AT(l->first, const char *const, 0) : "");
+    }
+}
+
 static void verdict_table(const struct run *r, const struct judgement *j, struct buf *out)
 {
     char value[THRESHOLD_VALUE_SIZE];
-    if (r->tally.promises_count + j->verdicts_count == 0)
+    if (r->tally.promises_count + j->verdicts_count == 0 && !r->audit.asked)
         return;
-    buf_put_text(out, "<h2>Promises and limits</h2><div class=table><table><tbody>");
+    buf_put_text(out, "<h2>Promises, limits, books</h2><div class=table><table><tbody>");
     for (size_t i = 0; i < r->tally.promises_count; i++) {
         const struct promise *p = &r->tally.promises[i];
         verdict_row(out, p->broken > 0, p->sentence,
@@ -423,6 +436,8 @@ static void verdict_table(const struct run *r, const struct judgement *j, struct
             arena_printf(fiber_arena(), "fails if %s", r->o->thresholds[i].text),
             j->verdicts[i].unmeasured ? "was not measured" : value);
     }
+    if (r->audit.asked)
+        audit_rows(&r->audit, out);
     buf_put_text(out, "</table></div>\n");
 }
 

@@ -29,8 +29,8 @@ struct judgement run_judge(const struct run *r)
         errors = errors || s->kinds[ANSWER_WRONG] + s->kinds[ANSWER_LOST] > 0 ||
                  (s->kinds[ANSWER_SHED] > 0 && !r->o->scenario->drive);
     }
-    j.failed = j.failed || tally_broken(&r->tally) > 0 || (errors && !errors_judged) ||
-               tally_count(&r->tally, false) == 0;
+    j.failed = j.failed || audit_failed(&r->audit) || tally_broken(&r->tally) > 0 ||
+               (errors && !errors_judged) || tally_count(&r->tally, false) == 0;
     return j;
 }
 
@@ -38,7 +38,7 @@ const struct histogram *run_visits(const struct run *r)
 {
     struct histogram *h = ARENA_NEW(fiber_arena(), struct histogram);
     for (size_t i = 0; i < r->tally.series_count; i++)
-        if (series_is_visit(r->tally.series[i]) || r->o->scenario->drive)
+        if (series_is_visit(r->tally.series[i]))
             histogram_merge(h, &r->tally.series[i]->all);
     return h;
 }
@@ -119,18 +119,35 @@ static void print_promises(const struct run *r, const struct judgement *j, FILE 
     }
 }
 
+static void print_audit(const struct audit *audit, FILE *to)
+{
+    if (!audit->asked)
+        return;
+    fprintf(
+        to, "\n%s audit: %s\n", audit_failed(audit) ? "FAILED" : "ok    ", audit_verdict(audit));
+    for (size_t i = 0; i < audit->count; i++) {
+        const struct audit_line *l = &audit->lines[i];
+        if (l->holds)
+            continue;
+        fprintf(to, "       %-4s %s: not so %lld times\n", l->name, l->sentence,
+            (long long)l->differences);
+        for (size_t k = 0; k < l->first.len; k++)
+            fprintf(to, "            %s\n", *LIST_AT(l->first, const char *const, k));
+    }
+}
+
 /* The last line is for scripts: it has always this form. */
 static void print_summary(const struct run *r, const struct judgement *j, FILE *to)
 {
     const struct histogram *visits = run_visits(r);
     fprintf(to,
-        "souk-load %s: %llu visits in %.1f s, %.1f/s, p50 %.2f ms, p99 %.2f ms, %llu errors%s: "
-        "%s\n",
+        "souk-load %s: %llu visits in %.1f s, %.1f/s, p50 %.2f ms, p99 %.2f ms, %llu errors, "
+        "%llu shed%s: %s\n",
         r->o->scenario->name, (unsigned long long)visits->count, run_seconds(r),
         run_seconds(r) > 0 ? (double)visits->count / run_seconds(r) : 0,
         ms(histogram_percentile(visits, 50)), ms(histogram_percentile(visits, 99)),
-        (unsigned long long)tally_count(&r->tally, true), r->interrupted ? ", interrupted" : "",
-        j->failed ? "FAILED" : "passed");
+        (unsigned long long)tally_count(&r->tally, true), (unsigned long long)tally_shed(&r->tally),
+        r->interrupted ? ", interrupted" : "", j->failed ? "FAILED" : "passed");
 }
 
 void report_print(const struct run *r, const struct judgement *j, FILE *to)
@@ -146,6 +163,7 @@ void report_print(const struct run *r, const struct judgement *j, FILE *to)
             (unsigned long long)r->waited);
     print_watched(r, to);
     print_promises(r, j, to);
+    print_audit(&r->audit, to);
     print_summary(r, j, to);
 }
 
@@ -203,6 +221,7 @@ static void put_series(struct json_writer *w, const struct run *r, const struct 
     json_key(w, s->name);
     json_object_begin(w);
     json_put_i64(w, "count", (int64_t)series_count(s, false));
+    json_put_i64(w, "errors", (int64_t)series_count(s, true));
     for (int k = 0; k < ANSWER_KINDS; k++)
         json_put_i64(w, answer_kind_name((enum answer_kind)k), (int64_t)s->kinds[k]);
     put_double(w, "perSecond", (double)s->kinds[ANSWER_GOOD] / run_seconds(r));
@@ -244,6 +263,28 @@ static void put_watched(struct json_writer *w, const struct run *r)
         json_put_i64(w, seen->queues[q], most);
     }
     json_object_end(w);
+}
+
+static void put_audit(struct json_writer *w, const struct audit *audit)
+{
+    json_key(w, "audit");
+    json_array_begin(w);
+    for (size_t i = 0; i < audit->count; i++) {
+        const struct audit_line *l = &audit->lines[i];
+        json_object_begin(w);
+        json_put_text(w, "invariant", l->name);
+        json_put_text(w, "sentence", l->sentence);
+        json_put_bool(w, "holds", l->holds);
+        json_put_i64(w, "count", l->count);
+        json_put_i64(w, "differences", l->differences);
+        json_key(w, "first");
+        json_array_begin(w);
+        for (size_t k = 0; k < l->first.len; k++)
+            json_text(w, *LIST_AT(l->first, const char *const, k));
+        json_array_end(w);
+        json_object_end(w);
+    }
+    json_array_end(w);
 }
 
 static void put_verdicts(struct json_writer *w, const struct run *r, const struct judgement *j)
@@ -290,6 +331,7 @@ void report_json(const struct run *r, const struct judgement *j, struct buf *out
     json_put_bool(&w, "failed", j->failed);
     json_put_i64(&w, "answers", (int64_t)tally_count(&r->tally, false));
     json_put_i64(&w, "errors", (int64_t)tally_count(&r->tally, true));
+    json_put_i64(&w, "shed", (int64_t)tally_shed(&r->tally));
     json_put_i64(&w, "waitedForShopper", (int64_t)r->waited);
     json_key(&w, "series");
     json_object_begin(&w);
@@ -297,6 +339,7 @@ void report_json(const struct run *r, const struct judgement *j, struct buf *out
         put_series(&w, r, r->tally.series[i]);
     json_object_end(&w);
     put_verdicts(&w, r, j);
+    put_audit(&w, &r->audit);
     put_watched(&w, r);
     json_object_end(&w);
     buf_put_char(out, '\n');

@@ -242,12 +242,15 @@ static PARKS void buy_at_sale(struct visit *v, struct sale *sale)
         if (fiber_sleep(pause_us) != 0)
             break;
     } while (clock_mono_us() < give_up_us && run_asked_to_end < 2);
-    if (answer_is(&a, "201"))
-        sale->orders++;
-    else if (answer_is(&a, "409:out_of_stock"))
-        sale->sold_out++;
-    else
-        sale->unanswered++;
+    bool ordered = answer_is(&a, "201"), sold_out = answer_is(&a, "409:out_of_stock");
+    *(ordered ? &sale->orders : sold_out ? &sale->sold_out : &sale->unanswered) += 1;
+    struct tally *t = &v->run->tally;
+    tally_answer(t, tally_series(t, "visit.flash-sale"),
+        ordered || sold_out ? ANSWER_GOOD : ANSWER_LOST,
+        ordered    ? "an order"
+        : sold_out ? "sold out"
+                   : "no answer",
+        SPAN(""), clock_mono_us() - v->due_us);
 }
 
 static void go_to_sale(void *arg)
@@ -383,6 +386,13 @@ void scenario_visit(const struct scenario *s, struct visit *v)
     struct tally *t = &v->run->tally;
     if (v->due_us < v->run->counted_from_us)
         return;
-    tally_answer(t, tally_series(t, name), fine ? ANSWER_GOOD : ANSWER_WRONG,
-        fine ? "done" : "a step failed", SPAN(""), clock_mono_us() - v->due_us);
+    bool shed = v->shed && !v->wrong;
+    tally_answer(t, tally_series(t, name),
+        fine   ? ANSWER_GOOD
+        : shed ? ANSWER_SHED
+               : ANSWER_WRONG,
+        fine   ? "done"
+        : shed ? "a step was shed"
+               : "a step failed",
+        SPAN(""), clock_mono_us() - v->due_us);
 }

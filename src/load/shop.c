@@ -22,7 +22,6 @@ struct preparation {
     const struct options *o;
     const char *seller_token;
     char name[UUID_TEXT_SIZE];                     /* what this run's accounts have in common */
-    char **emails, **passwords;                    /* of the accounts given, or NULL */
     bool (*make)(struct preparation *p, size_t n); /* parks */
     size_t next, count, hands, done;
     bool failed;
@@ -80,15 +79,28 @@ static void shopper_take(struct shopper *s, const struct wire_answer *a)
     s->token_at_us = clock_mono_us();
 }
 
-static PARKS bool sign_up(
-    struct preparation *p, const char *kind, size_t n, const char *role, struct wire_answer *a)
+static PARKS bool log_in(
+    struct preparation *p, const struct shopper *s, const char *expected, struct wire_answer *a)
 {
-    return post(p, SHOP_AUTH, "/api/v1/auth/register", NULL,
-        arena_printf(fiber_arena(),
-            "{\"email\":\"%s-%zu-%s@load.example\",\"password\":\"correct horse %s\","
-            "\"name\":\"%s %zu\",\"role\":\"%s\"}",
-            kind, n, p->name, p->name, kind, n, role),
-        a);
+    return ask(p, SHOP_AUTH,
+        &(struct wire_request){.method = HTTP_POST,
+            .path = "/api/v1/auth/login",
+            .body = arena_printf(
+                fiber_arena(), "{\"email\":\"%s\",\"password\":\"%s\"}", s->email, s->password)},
+        expected, a);
+}
+
+/* A registration whose answer was lost has taken the address: it is this one's all the same. */
+static PARKS bool sign_up(struct preparation *p, const struct shopper *s, const char *name,
+    const char *role, struct wire_answer *a)
+{
+    const char *body = arena_printf(fiber_arena(),
+        "{\"email\":\"%s\",\"password\":\"%s\",\"name\":\"%s\",\"role\":\"%s\"}", s->email,
+        s->password, name, role);
+    struct wire_request q = {.method = HTTP_POST, .path = "/api/v1/auth/register", .body = body};
+    if (!ask(p, SHOP_AUTH, &q, "201 409:email_taken", a))
+        return false;
+    return a->status == 201 || log_in(p, s, "200", a);
 }
 
 static PARKS bool card_make(
@@ -110,21 +122,51 @@ static bool needs_declined_card(const struct options *o)
     return false;
 }
 
+static PARKS bool come_in_anew(struct preparation *p, size_t n, struct wire_answer *a)
+{
+    struct shopper *s = &p->shop->shoppers[n];
+    const char *name = arena_printf(fiber_arena(), "shopper %zu", n);
+    s->card[0] = s->declined_card[0] = '\0';
+    mem_free(s->email);
+    mem_free(s->password);
+    s->email = mem_strdup(arena_printf(fiber_arena(), "shopper-%zu-%s@load.example", n, p->name));
+    s->password = mem_strdup(arena_printf(fiber_arena(), "correct horse %s", p->name));
+    return sign_up(p, s, name, "user", a);
+}
+
+/* One who was kept renews the login, or logs in again where it has ended (or this file is older
+ * than the token that was spent last). A shop that does not know the account any more was made
+ * anew. */
+static PARKS bool come_back(struct preparation *p, size_t n, struct wire_answer *a)
+{
+    struct shopper *s = &p->shop->shoppers[n];
+    struct wire_request q = {.method = HTTP_POST,
+        .path = "/api/v1/auth/refresh",
+        .body = arena_printf(fiber_arena(), "{\"refreshToken\":\"%s\"}", s->refresh_token)};
+    if (s->refresh_token[0] &&
+        !ask(p, SHOP_AUTH, &q, "200 401:invalid_refresh_token 401:refresh_token_reused", a))
+        return false;
+    if (s->refresh_token[0] && a->status == 200)
+        return true;
+    if (!log_in(p, s, "200 401:invalid_credentials", a))
+        return false;
+    return a->status == 200 || come_in_anew(p, n, a);
+}
+
 static PARKS bool shopper_make(struct preparation *p, size_t n)
 {
     struct shopper *s = &p->shop->shoppers[n];
     struct wire_answer a;
-    bool in = p->emails ? post(p, SHOP_AUTH, "/api/v1/auth/login", NULL,
-                              arena_printf(fiber_arena(), "{\"email\":\"%s\",\"password\":\"%s\"}",
-                                  p->emails[n], p->passwords[n]),
-                              &a)
-                        : sign_up(p, "shopper", n, "user", &a);
+    bool in = p->o->accounts ? log_in(p, s, "200", &a)
+              : s->email     ? come_back(p, n, &a)
+                             : come_in_anew(p, n, &a);
     if (!in)
         return false;
     shopper_take(s, &a);
     s->next_item = (unsigned)n * 7;
-    return card_make(p, s, "tok_visa", s->card) &&
-           (!needs_declined_card(p->o) || card_make(p, s, "tok_declined", s->declined_card));
+    return (s->card[0] || card_make(p, s, "tok_visa", s->card)) &&
+           (!needs_declined_card(p->o) || s->declined_card[0] ||
+               card_make(p, s, "tok_declined", s->declined_card));
 }
 
 /* ---- items ---- */
@@ -155,7 +197,10 @@ static PARKS bool item_make(struct preparation *p, size_t n)
 static PARKS bool seller_make(struct preparation *p)
 {
     struct wire_answer a;
-    if (!sign_up(p, "seller", 0, "seller", &a))
+    struct shopper seller = {
+        .email = arena_printf(fiber_arena(), "seller-0-%s@load.example", p->name),
+        .password = arena_printf(fiber_arena(), "correct horse %s", p->name)};
+    if (!sign_up(p, &seller, "seller", "seller", &a))
         return false;
     p->seller_token = answer_text(&a, "accessToken");
     if (!post(p, SHOP_SELLER, "/api/v1/sellers", p->seller_token, "{\"name\":\"Load\"}", &a))
@@ -199,20 +244,18 @@ static PARKS bool make_all(struct preparation *p, const char *what, size_t count
 /* ---- accounts that were given ---- */
 
 /* Lines of "email password". NULL on success, else what is wrong. */
-static const char *accounts_read(struct preparation *p, const char *path, size_t count)
+static const char *accounts_read(struct shop *s, const char *path, size_t count)
 {
     FILE *f = fopen(path, "r");
     char line[600], email[300], password[260];
     size_t n = 0;
     if (!f)
         return "it can't be read";
-    p->emails = arena_array(fiber_arena(), count, sizeof(char *));
-    p->passwords = arena_array(fiber_arena(), count, sizeof(char *));
     while (n < count && fgets(line, sizeof(line), f)) {
         if (sscanf(line, "%299s %259[^\n]", email, password) != 2 || strpbrk(line, "\"\\"))
             continue;
-        p->emails[n] = arena_strdup(fiber_arena(), email);
-        p->passwords[n++] = arena_strdup(fiber_arena(), password);
+        s->shoppers[n].email = mem_strdup(email);
+        s->shoppers[n++].password = mem_strdup(password);
     }
     fclose(f);
     return n < count ? "it has fewer accounts than there are shoppers" : NULL;
@@ -243,7 +286,11 @@ static const char *skus_read(struct shop *s, const char *path)
 int shop_open(struct shop *s, const struct options *o, size_t shoppers)
 {
     struct preparation p = {.shop = s, .o = o};
-    const char *wrong = o->accounts ? accounts_read(&p, o->accounts, shoppers) : NULL;
+    if (o->keep && !keep_read(s, o->keep, shoppers))
+        return LOAD_UNPREPARED;
+    if (!o->keep)
+        s->shoppers = mem_array(shoppers, sizeof(*s->shoppers));
+    const char *wrong = o->accounts ? accounts_read(s, o->accounts, shoppers) : NULL;
     if (wrong) {
         fprintf(stderr, "souk-load: %s: %s\n", o->accounts, wrong);
         return LOAD_UNPREPARED;
@@ -258,10 +305,11 @@ int shop_open(struct shop *s, const struct options *o, size_t shoppers)
         s->skus = mem_array(s->items, sizeof(*s->skus));
     }
     s->shoppers_count = shoppers;
-    s->shoppers = mem_array(shoppers, sizeof(*s->shoppers));
     /* Whoever resets the arena of a hand resets that hand's own: the seller's token is in ours. */
     bool good = seller_make(&p) && (o->skus || make_all(&p, "items", s->items, item_make)) &&
                 make_all(&p, "shoppers", shoppers, shopper_make);
+    /* What was made or spent until it went wrong, too. */
+    good = keep_write(s) && good;
     return good ? 0 : LOAD_UNPREPARED;
 }
 

@@ -139,8 +139,9 @@ bool series_is_visit(const struct series *s)
 
 uint64_t series_count(const struct series *s, bool errors_only)
 {
-    uint64_t errors = s->kinds[ANSWER_SHED] + s->kinds[ANSWER_WRONG] + s->kinds[ANSWER_LOST];
-    return errors_only ? errors : errors + s->kinds[ANSWER_GOOD] + s->kinds[ANSWER_AGAIN];
+    uint64_t errors = s->kinds[ANSWER_WRONG] + s->kinds[ANSWER_LOST];
+    uint64_t others = s->kinds[ANSWER_GOOD] + s->kinds[ANSWER_AGAIN] + s->kinds[ANSWER_SHED];
+    return errors_only ? errors : errors + others;
 }
 
 uint64_t tally_count(const struct tally *t, bool errors_only)
@@ -149,6 +150,15 @@ uint64_t tally_count(const struct tally *t, bool errors_only)
     for (size_t i = 0; i < t->series_count; i++)
         if (!series_is_visit(t->series[i]))
             count += series_count(t->series[i], errors_only);
+    return count;
+}
+
+uint64_t tally_shed(const struct tally *t)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < t->series_count; i++)
+        if (!series_is_visit(t->series[i]))
+            count += t->series[i]->kinds[ANSWER_SHED];
     return count;
 }
 

@@ -24,8 +24,8 @@
 enum answer_kind {
     ANSWER_GOOD,
     ANSWER_AGAIN,
-    ANSWER_SHED, /* from here on they are errors */
-    ANSWER_WRONG,
+    ANSWER_SHED,
+    ANSWER_WRONG, /* from here on they are errors */
     ANSWER_LOST,
     ANSWER_KINDS
 };
@@ -84,4 +84,5 @@ void tally_tick(struct tally *t);
 bool series_is_visit(const struct series *s);
 uint64_t series_count(const struct series *s, bool errors_only);
 uint64_t tally_count(const struct tally *t, bool errors_only);
+uint64_t tally_shed(const struct tally *t);
 uint64_t tally_broken(const struct tally *t);

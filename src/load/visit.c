@@ -107,6 +107,8 @@ bool visit_ask(struct visit *v, const char *series, const char *expected, enum s
     if (run->log)
         log_line(v, series, a, due_us, took_us);
     v->failed = v->failed || kind >= ANSWER_SHED;
+    v->shed = v->shed || kind == ANSWER_SHED;
+    v->wrong = v->wrong || kind > ANSWER_SHED;
     return kind == ANSWER_GOOD;
 }
 

@@ -22,6 +22,7 @@ run_says "a declined card is 402, and the next one buys" '.series.declined.outco
 
 load 0 "a flash sale passes" flash-sale --users 40 --units 7
 run_says "seven units are seven orders" '.series.checkout.outcomes | any(.outcome == "201" and .count == 7) and any(.outcome == "409 out_of_stock" and .count == 33)'
+run_says "and each buyer got an answer" '.series["visit.flash-sale"].good == 40'
 run_says "which is its promise" '.promises == [{promise: "exactly as many orders as there were units", kept: 1, broken: 0, sample: ""}]'
 
 load 0 "a mix goes by a plan of steps and ramps" mixed --mix browse=3,buy=1 --rate 20@1s,20-40@1s --html "$WORK/page.html" --seed 5
@@ -37,10 +38,35 @@ is "makes the same visits" "$(jq -c '[.series["visit.browse", "visit.buy"].good]
 load 1 "a limit that is broken is exit 1" browse "${short[@]}" --fail-if 'browse.p50>1us' --fail-if 'errors>0'
 run_says "and is named, with what was measured" '.thresholds[0].failed and (.thresholds[0].measured | endswith(" ms")) and (.thresholds[1].failed | not)'
 is "the last line is for scripts" "$(tail -n 1 "$WORK/load.text" | sed -E 's/[0-9.]+/N/g')" \
-    'souk-load browse: N visits in N s, N/s, pN N ms, pN N ms, N errors: FAILED'
+    'souk-load browse: N visits in N s, N/s, pN N ms, pN N ms, N errors, N shed: FAILED'
 load 2 "a limit that is none is exit 2" browse --fail-if 'browse.p50'
 load 2 "so is a plan that is none" browse --rate 5@
 load 3 "nobody at home is exit 3" browse --target http://127.0.0.1:1
+
+# Shoppers that are kept.
+people() { sql auth "SELECT count(*) FROM users WHERE 'user' = ANY (roles)"; }
+load 0 "shoppers are kept in a file" browse "${short[@]}" --keep "$WORK/kept"
+is "for its owner alone, a line each" "$(stat -c %a "$WORK/kept") $(wc -l <"$WORK/kept")" "600 4"
+cp "$WORK/kept" "$WORK/kept.old"
+before=$(people)
+load 0 "a later run takes them" decline-then-retry "${short[@]}" --keep "$WORK/kept"
+is "and makes none" "$(people) $(cut -f1 "$WORK/kept" | paste -sd ' ')" "$before $(cut -f1 "$WORK/kept.old" | paste -sd ' ')"
+is "each with the card that was missing, and a new token" "$(cut -f5 "$WORK/kept" | grep -c .) $(cut -f3 "$WORK/kept" "$WORK/kept.old" | sort -u | wc -l)" "4 8"
+load 0 "whose token was spent logs in again" browse "${short[@]}" --keep "$WORK/kept.old" --users 5
+is "and only who is missing is made" "$(people)" $((before + 1))
+status=0
+flock "$WORK/kept" "$SOUK_BUILD/src/souk-load" browse --keep "$WORK/kept" 2>"$WORK/err" || status=$?
+is "two runs don't share a file" "$status $(grep -c 'another run is using it' "$WORK/err")" "3 1"
+
+# The books after a run.
+SOUK_AUDIT=$PWD/tools/audit load 0 "a run ends with the audit" buy --users 2 --duration 500ms --no-watch
+that "which is told" grep -q '^ok     audit: 12 of 12 invariants hold' "$WORK/load.text"
+run_says "line by line" '[.audit[] | select(.holds)] | length == 12'
+printf '%s\n' '#!/bin/sh' "echo '{\"invariant\":\"C1\",\"sentence\":\"money\",\"holds\":false,\"count\":1,\"differences\":1,\"first\":[\"order 7 owes 5\"]}'" 'exit 1' >"$WORK/auditor"
+chmod +x "$WORK/auditor"
+SOUK_AUDIT=$WORK/auditor load 1 "what it finds fails the run" browse "${short[@]}"
+that "and is named" grep -q 'order 7 owes 5' "$WORK/load.text"
+SOUK_AUDIT=$WORK/auditor load 0 "unless it is not wanted" browse "${short[@]}" --no-audit
 
 # Without payment every checkout is refused, and that is not hidden.
 at_end 'on payment'
