@@ -6,8 +6,10 @@
 //   - transactions that were rolled back (relays that found nothing to do);
 //   - single statements about no id and no item, by which services look for work that is due, unless what they found is
 //     the next transaction; and all of them during the visits.
-// An id (a UUID) that occurs for the first time within a batch was made by it, and is made anew when the plan is played.
-import { createReadStream, writeFileSync } from 'node:fs';
+// An id (a UUID) that occurs for the first time within a batch was made by it, and is made anew when the plan is played. A
+// version that a statement asks for (version = $N, of a row whose id it names) goes on from play to play by as much as the
+// batch moved it: FOLDER/versions.before and .after tell.
+import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 const [log, batches, visits, folder, ...services] = process.argv.slice(2);
@@ -87,6 +89,21 @@ function work(service, n) {
 
 // ---- plans ----
 
+const versions = (file) => new Map(readFileSync(`${folder}/${file}`, 'utf8').trim().split('\n').map((line) => line.split(' ')).map(([service, id, n]) => [`${service} ${id}`, Number(n)]));
+const [versionBefore, versionAfter] = ['versions.before', 'versions.after'].map(versions);
+
+// The arguments of an execution that are versions, with their steps.
+function versioned(service, n, x) {
+  const steps = new Map();
+  for (const [, at] of x.sql.matchAll(/\bversion = \$(\d+)/g)) {
+    const row = x.args.map((a) => `${service} ${a}`).find((key) => versionBefore.has(key));
+    if (row === undefined && x.args.some((a) => made[n].has(a))) continue; // of a new row: it is the same each time
+    if (row === undefined) throw new Error(`${service}: ${x.name} asks for a version of nothing known`);
+    steps.set(Number(at) - 1, versionAfter.get(row) - versionBefore.get(row));
+  }
+  return steps;
+}
+
 const escaped = (text) => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\t', '\\t').replaceAll('\r', '\\r');
 
 function plan(service, n) {
@@ -105,7 +122,9 @@ function plan(service, n) {
       body.push(`x ${statement.at}`);
       // What the relay marks are the rows it has read, by numbers of their own.
       const marks = /UPDATE outbox/.test(x.sql) && i > 0 && /FROM outbox/.test(t.executions[i - 1].sql);
-      x.args.forEach((a, k) => body.push(a === null ? 'n' : marks && k === 0 ? 'r' : `a ${text(a)}`));
+      const steps = versioned(service, n, x);
+      x.args.forEach((a, k) => body.push(a === null ? 'n' : marks && k === 0 ? 'r'
+        : steps.has(k) ? `v ${Number(a) + steps.get(k)} ${steps.get(k)}` : `a ${text(a)}`));
     });
   }
   if (!body.length) throw new Error(`${service} told its database nothing in batch ${n}`);

@@ -20,7 +20,12 @@
  *   x STATEMENT                  it executes that one, with the arguments that follow
  *   a TEXT                       an argument; \x01 N \x02 in it stands for the N-th id
  *   n                            an argument: NULL
- *   r                            an argument: the first column of the result before, as an array */
+ *   r                            an argument: the first column of the result before, as an array
+ *   v BASE STEP                  an argument: a version that each play has made STEP more; BASE at
+ * the first one
+ *
+ * How often a plan was played is kept beside it (PLAN.played), so that its versions go on in the
+ * next run. */
 
 #include <ctype.h>
 #include <errno.h>
@@ -38,10 +43,12 @@
 #define GROUPS_LIMIT 16
 #define AHEAD        2 /* plans that a client may be ahead of the slowest group */
 #define ID_SIZE      37
+#define VERSION_SIZE 24
 
 struct argument {
-    enum { ARG_NULL, ARG_TEXT, ARG_RESULT } kind;
+    enum { ARG_NULL, ARG_TEXT, ARG_RESULT, ARG_VERSION } kind;
     char *text;
+    long base, step;
 };
 struct execution {
     int statement;
@@ -67,8 +74,9 @@ struct group {
 };
 struct client {
     struct group *group;
-    const char *url;
+    const char *url, *path;
     struct plan plan;
+    long plays;
     PGconn *conn;
     char (*ids)[ID_SIZE];
     char *text[ARGS_LIMIT]; /* arguments that were put together */
@@ -158,8 +166,11 @@ static void argument_read(struct plan *p, int kind, const char *rest)
     struct execution *x = t && t->count ? &t->at[t->count - 1] : NULL;
     if (!x || x->args_count == ARGS_LIMIT)
         die("plan", "an argument of nothing, or too many");
-    x->args[x->args_count].kind = (unsigned)kind;
-    x->args[x->args_count++].text = rest ? unescaped(rest) : NULL;
+    struct argument *a = &x->args[x->args_count++];
+    a->kind = (unsigned)kind;
+    if (kind == ARG_VERSION && sscanf(rest, "%ld %ld", &a->base, &a->step) != 2)
+        die("plan", "a version that is none");
+    a->text = rest ? unescaped(rest) : NULL;
 }
 
 static void plan_read(struct plan *p, const char *path)
@@ -197,6 +208,9 @@ static void plan_read(struct plan *p, const char *path)
         case 'r':
             argument_read(p, ARG_RESULT, NULL);
             break;
+        case 'v':
+            argument_read(p, ARG_VERSION, rest);
+            break;
         default:
             die(path, "it has a line of an unknown kind");
         }
@@ -205,6 +219,26 @@ static void plan_read(struct plan *p, const char *path)
     fclose(f);
     if (p->visits < 1 || !p->transactions_count)
         die(path, "nothing is in it");
+}
+
+static void plays_read(struct client *c)
+{
+    char path[1024];
+    snprintf(path, sizeof(path), "%s.played", c->path);
+    FILE *f = fopen(path, "r");
+    if (f && fscanf(f, "%ld", &c->plays) != 1)
+        die(path, "it has no number");
+    if (f)
+        fclose(f);
+}
+
+static void plays_write(const struct client *c)
+{
+    char path[1024];
+    snprintf(path, sizeof(path), "%s.played", c->path);
+    FILE *f = fopen(path, "w");
+    if (!f || fprintf(f, "%ld\n", c->plays) < 0 || fclose(f) != 0)
+        die(path, strerror(errno));
 }
 
 /* ---- ids ---- */
@@ -298,6 +332,20 @@ static void sync_read(struct client *c)
     PQclear(r);
 }
 
+static const char *value_of(struct client *c, size_t slot, const struct argument *a)
+{
+    if (a->kind == ARG_NULL)
+        return NULL;
+    if (a->kind == ARG_RESULT)
+        return c->result;
+    if (a->kind == ARG_TEXT)
+        return text_with_ids(c, slot, a->text);
+    if (c->room[slot] < VERSION_SIZE)
+        c->text[slot] = grown(c->text[slot], c->room[slot] = VERSION_SIZE);
+    snprintf(c->text[slot], VERSION_SIZE, "%ld", a->base + a->step * c->plays);
+    return c->text[slot];
+}
+
 static void play_transaction(struct client *c, const struct transaction *t)
 {
     size_t unread = 0;
@@ -312,9 +360,7 @@ static void play_transaction(struct client *c, const struct transaction *t)
                 results_read(c, unread);
                 unread = 0;
             }
-            values[n] = a->kind == ARG_NULL     ? NULL
-                        : a->kind == ARG_RESULT ? c->result
-                                                : text_with_ids(c, n, a->text);
+            values[n] = value_of(c, n, a);
         }
         if (!PQsendQueryPrepared(c->conn, c->plan.statements[x->statement].name, (int)x->args_count,
                 values, NULL, NULL, 0))
@@ -367,6 +413,7 @@ static void *client_run(void *arg)
         ids_make(c);
         for (size_t i = 0; i < c->plan.transactions_count; i++)
             play_transaction(c, &c->plan.transactions[i]);
+        c->plays++;
         pthread_mutex_lock(&turn);
         g->done++;
         pthread_cond_broadcast(&moved);
@@ -410,9 +457,11 @@ int main(int argc, char **argv)
         c->group = group_of(argv[3 + 3 * i]);
         c->group->clients++;
         c->url = argv[4 + 3 * i];
-        plan_read(&c->plan, argv[5 + 3 * i]);
+        c->path = argv[5 + 3 * i];
+        plan_read(&c->plan, c->path);
+        plays_read(c);
         if (c->plan.visits != clients[0].plan.visits)
-            die(argv[5 + 3 * i], "its visits are not as many as the others'");
+            die(c->path, "its visits are not as many as the others'");
         c->ids = grown(NULL, (size_t)(c->plan.ids + 1) * sizeof(*c->ids));
         c->chance = (uint64_t)wall_us() * (2 * i + 1) ^ 0x9e3779b97f4a7c15u;
         client_open(c);
@@ -431,6 +480,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < count; i++) {
         pthread_join(clients[i].thread, NULL);
         PQfinish(clients[i].conn);
+        plays_write(&clients[i]);
     }
     long visits = clients[0].plan.visits;
     printf("{\"fromUs\":%lld,\"untilUs\":%lld,\"visits\":%lu,\"perSecond\":%.1f,\"all\":{",

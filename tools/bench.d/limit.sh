@@ -88,6 +88,17 @@ SQL
     done | sed 's/ \([0-9]*\)$/\t\1/' >"$2"
 }
 
+# limit_versions FILE: "service id version" of every row that has both
+limit_versions() {
+    local svc
+    for svc in "${LIMIT_SERVICES[@]}"; do
+        souk_sql "$svc" "SELECT format('SELECT id, version FROM %I', i.attrelid::regclass) FROM pg_attribute i
+            JOIN pg_attribute v ON v.attrelid = i.attrelid AND v.attname = 'version' JOIN pg_class c ON c.oid = i.attrelid
+            WHERE i.attname = 'id' AND i.atttypid = 'uuid'::regtype AND c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace" |
+            sed 's/$/;/' | admin_psql -At -F ' ' -d "souk_$svc" | sed "s/^/$svc /"
+    done >"$1"
+}
+
 limit_record() {
     local n log=$LOG/postgres.log
     say "taking down the statements of $((LIMIT_BATCHES * LIMIT_VISITS)) visits"
@@ -99,8 +110,10 @@ limit_record() {
     shop_visit 1 $((LIMIT_BATCHES * LIMIT_VISITS))
     rest
     limit_counts souk "$work/limit/before"
+    limit_versions "$work/limit/versions.before"
     for ((n = 1; n <= LIMIT_BATCHES; n++)); do record_batch $n; done
     limit_counts souk "$work/limit/after"
+    limit_versions "$work/limit/versions.after"
     admin_psql -d postgres -c 'ALTER SYSTEM RESET log_statement' -c 'SELECT pg_reload_conf()' >/dev/null
     node "$ROOT/bench/limit/plans.mjs" "$log" "$LIMIT_BATCHES" "$LIMIT_VISITS" "$work/limit" "${LIMIT_SERVICES[@]}"
     : >"$log"
