@@ -54,6 +54,15 @@ static int write_drafts(struct pg_tx *tx)
     return 0;
 }
 
+/* As rows that wait, which the closing of an account can still hold back. */
+static int write_drafts_untaken(struct pg_tx *tx)
+{
+    for (size_t i = 0; i < drafts_count; i++)
+        drafts[i].take = false;
+    some_wait = some_wait || drafts_count;
+    return write_drafts(tx);
+}
+
 int notification_after_batch(struct pg_tx *tx)
 {
     return write_drafts(tx);
@@ -166,7 +175,7 @@ static int on_user_deactivated(struct pg_tx *tx, const struct event *e)
 {
     const struct user_event *u = e->payload;
     struct message m;
-    TRY(write_drafts(tx));
+    TRY(write_drafts_untaken(tx));
     TRY(store_contact_off(tx, u->user_id));
     message_of_user(fiber_arena(), public_url(), u, &m);
     return notify(tx, e, &(struct notice){"account_closed", "account", u->user_id, u->email}, &m);
