@@ -20,7 +20,7 @@ int main(int argc, char **argv)
         SERVICE_TABLE(routes, seller_routes),
         .queue = "seller-updates-queue",
         SERVICE_TABLE(consumers, seller_consumers),
-        .before_batch = lock_stock_of_batch,
+        .before_batch = seller_before_batch,
         SERVICE_TABLE(publishes, seller_publishes),
         SERVICE_TABLE(statements, seller_statements),
         SERVICE_TABLE(config, seller_config),

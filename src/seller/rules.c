@@ -7,6 +7,8 @@
  * Alerts have hysteresis: low stock is told when `available` sinks to the threshold, and is not
  * told again before it has risen clearly above it, which is told once as well. */
 
+#include <stdlib.h>
+
 #include "seller/seller.h"
 
 const struct stock_move MOVE_COMMIT = {"held", "committed", 0, -1, +1};
@@ -46,9 +48,23 @@ int hold_refusal(struct list lines)
     return outcome;
 }
 
-bool hold_taken(struct list lines)
+static int items_by_sku(const void *a, const void *b)
 {
-    return lines.len && LIST_AT(lines, struct hold_line, 0)->expires_at;
+    return strcmp(((const struct hold_item *)a)->sku, ((const struct hold_item *)b)->sku);
+}
+
+struct list hold_items_merged(struct arena *a, struct list items)
+{
+    struct hold_item *merged = arena_array(a, items.len, sizeof(*merged));
+    size_t count = 0;
+    memcpy(merged, items.items, items.len * sizeof(*merged));
+    qsort(merged, items.len, sizeof(*merged), items_by_sku);
+    for (size_t i = 0; i < items.len; i++)
+        if (count && strcmp(merged[count - 1].sku, merged[i].sku) == 0)
+            merged[count - 1].quantity += merged[i].quantity;
+        else
+            merged[count++] = merged[i];
+    return (struct list){count, merged};
 }
 
 bool hold_awaits_order(const struct hold *h)

@@ -125,9 +125,8 @@ struct hold_line {
     int64_t quantity;
     struct money unit_price;
     /* not shown */
-    int64_t available;  /* before this hold */
+    int64_t available;
     const char *status; /* of the product; NULL when there is none */
-    int64_t expires_at; /* 0: not taken */
 };
 extern const struct table hold_line_table;
 
@@ -172,6 +171,20 @@ struct stock_move {
 };
 extern const struct stock_move MOVE_COMMIT, MOVE_RELEASE, MOVE_RESTOCK, MOVE_SHIP;
 
+/* One step of one hold. */
+struct hold_step {
+    const char *order_id;
+    const struct stock_move *move;
+    const char *ended_by, *correlation_id;
+    struct list lines; /* struct hold_line, once it is moved; none: it was in another state */
+};
+
+/* What becomes of a product's stock; all 0: it is only locked. */
+struct stock_change {
+    const char *sku;
+    int64_t available, held, committed;
+};
+
 enum stock_alert { ALERT_NONE, ALERT_LOW, ALERT_BACK };
 /* What to tell about a level, once per crossing: low at the threshold, back a quarter above it. */
 enum stock_alert stock_alert(bool alerted, int64_t available, int64_t threshold);
@@ -179,7 +192,8 @@ enum stock_alert stock_alert(bool alerted, int64_t available, int64_t threshold)
 /* Why a hold was not taken: a line that can't be sold at all comes first. 0 when every line fits.
  */
 int hold_refusal(struct list lines);
-bool hold_taken(struct list lines);
+/* Lines of one product added up (struct hold_item). */
+struct list hold_items_merged(struct arena *a, struct list items);
 /* Whether order.created is still to be heard: nothing but a failed checkout or time ended the hold.
  */
 bool hold_awaits_order(const struct hold *h);
@@ -231,23 +245,42 @@ int store_movement_add(struct pg_tx *tx, const char *sku, const char *kind, int6
 int store_movements(const char *sku, int64_t before_id, int64_t limit, struct list *ret_movements)
     PARKS;
 
-/* Takes all lines or none, in a transaction of its own and one round trip. The lines come back with
- * what is available; expires_at tells whether they were taken. Not taken although all fit: the
- * order id has a hold. */
-int store_hold_take(const struct hold_body *b, int64_t ttl_s, struct list *ret_lines) PARKS;
+/* Takes all lines or none, in a transaction of its own and one round trip; each product once among
+ * the items. NULL: not taken, because the order id has a hold or something can't be had. */
+int store_hold_take(const struct hold_body *b, int64_t ttl_s, struct hold **ret_hold) PARKS;
 /* The same in `tx`, also where the order's hold was released. */
 int store_hold_retake(
-    struct pg_tx *tx, const struct hold_body *b, int64_t ttl_s, struct list *ret_lines) PARKS;
+    struct pg_tx *tx, const struct hold_body *b, int64_t ttl_s, struct hold **ret_hold) PARKS;
+/* What there is of the items (struct hold_line). `tx` NULL: outside of any. */
+int store_hold_look(struct pg_tx *tx, struct list items, struct list *ret_lines) PARKS;
 int store_hold_find(const char *order_id, struct hold **ret_hold) PARKS;
 int store_hold_get(struct pg_tx *tx, const char *order_id, struct hold **ret_hold) PARKS;
-/* Moves hold and stock of an order; the changed levels, none when the hold is not in `from`. */
-int store_hold_move(struct pg_tx *tx, const char *order_id, const struct stock_move *m,
-    const char *ended_by, struct list *ret_levels) PARKS;
+/* Gives the holds that were in the state that their step begins with and are moved now. */
+int store_holds_move(
+    struct pg_tx *tx, const struct hold_step *steps, size_t count, struct list *ret_holds) PARKS;
+/* Changes the levels (struct stock_change) and writes the movements of the steps' lines. Gives the
+ * levels that have changed, in no order. */
+int store_stock_move(struct pg_tx *tx, struct list changes, const struct hold_step *steps,
+    size_t count, struct list *ret_levels) PARKS;
 /* From now on the order id gets no hold; changes nothing while it has one. Queued. */
 int store_hold_bury(struct pg_tx *tx, const char *order_id, const char *ended_by);
 int store_holds_expired(struct list *ret_holds) PARKS; /* struct hold_params */
-/* Queued: locks the stock of these orders' holds in the order of the SKUs. "{id,id}" */
-int store_lock_stock(struct pg_tx *tx, const char *order_ids);
+/* What the holds of "{id,id}" are of, whatever became of them (struct product_params). */
+int store_hold_skus(struct pg_tx *tx, const char *order_ids, struct list *ret_skus) PARKS;
+
+/* ---- holds.c ---- */
+
+/* Moves the holds, of different orders, and fills in the lines of those that have moved. */
+int holds_move_first(struct pg_tx *tx, struct hold_step *steps, size_t count) PARKS;
+/* Then their stock, and locks that of `also` (const char *, SKUs) with it. Gives the levels that
+ * have changed, in the order of their SKUs. */
+int holds_move_stock(struct pg_tx *tx, const struct hold_step *steps, size_t count,
+    struct list also, struct list *ret_levels) PARKS;
+/* One hold; no levels when it is not in the state that the move begins with. */
+int hold_move(struct pg_tx *tx, const char *order_id, const struct stock_move *m,
+    const char *ended_by, struct list *ret_levels) PARKS;
+/* The levels of the step's lines, in a list of their own. */
+struct list hold_levels(const struct hold_step *s, struct list levels);
 
 /* ---- events.c ---- */
 
@@ -256,11 +289,11 @@ extern const size_t seller_consumers_count;
 extern const struct event_kind *const seller_publishes[];
 extern const size_t seller_publishes_count;
 
-int lock_stock_of_batch(struct pg_tx *tx, const struct event *const *events, size_t count);
+int seller_before_batch(struct pg_tx *tx, const struct event *const *events, size_t count) PARKS;
 /* inventory.updated for levels that changed together, and the alerts that follow (all queued). */
 int publish_stock(struct pg_tx *tx, const char *reason, const char *order_id, struct list levels);
-/* Low stock or back in stock, when the level has crossed its threshold. */
-int publish_alert(struct pg_tx *tx, const struct level *l);
+/* Low stock or back in stock, when the level has crossed its threshold; notes that in `l`. */
+int publish_alert(struct pg_tx *tx, struct level *l);
 int publish_product(struct pg_tx *tx, const struct product *p);
 
 /* ---- routes.c, handlers.c, stock_handlers.c ---- */

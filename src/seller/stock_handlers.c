@@ -146,32 +146,37 @@ static int reply_repeat(struct request *req, const struct hold *h)
     return refuse(req, SELLER_HOLD_RELEASED, "The hold of order %s is %s", h->order_id, h->state);
 }
 
-/* The hottest path of the house: one statement, which is its own transaction. Only who does not get
- * the stock pays a second one, to see whether it is a repeat. */
-int post_hold(struct request *req)
+/* The order has no hold, so something can't be had. Not 0: everything could be, by now. */
+static int refuse_hold(struct request *req, struct list items)
 {
-    const struct hold_body *b = req->body;
     struct list lines;
-    struct hold *h;
-    FAULT("hold_before_commit");
-    TRY(store_hold_take(b, config_i64("HOLD_TTL_S"), &lines));
-    if (hold_taken(lines)) {
-        FAULT("hold_after_commit");
-        return reply(req, 201, &hold_table,
-            &(struct hold){b->order_id, LIST_AT(lines, struct hold_line, 0)->expires_at, lines});
-    }
-    TRY(store_hold_find(b->order_id, &h));
-    if (h)
-        return reply_repeat(req, h);
+    TRY(store_hold_look(NULL, items, &lines));
     int outcome = hold_refusal(lines);
     return outcome ? refuse_lines(req, outcome, lines) : ERR(ERR_RETRY);
+}
+
+/* The hottest path of the house: one statement, which is its own transaction. Only who does not get
+ * the stock pays for more, to see whether it is a repeat, and what is not there. */
+int post_hold(struct request *req)
+{
+    struct hold_body b = *(const struct hold_body *)req->body;
+    struct hold *h;
+    b.items = hold_items_merged(req->arena, b.items);
+    FAULT("hold_before_commit");
+    TRY(store_hold_take(&b, config_i64("HOLD_TTL_S"), &h));
+    if (h) {
+        FAULT("hold_after_commit");
+        return reply(req, 201, &hold_table, h);
+    }
+    TRY(store_hold_find(b.order_id, &h));
+    return h ? reply_repeat(req, h) : refuse_hold(req, b.items);
 }
 
 /* Moves held stock back to the shelves; nothing when the hold is not held (any more). */
 static int release(struct pg_tx *tx, const char *order_id, const char *why)
 {
     struct list levels;
-    TRY(store_hold_move(tx, order_id, &MOVE_RELEASE, why, &levels));
+    TRY(hold_move(tx, order_id, &MOVE_RELEASE, why, &levels));
     return levels.len ? publish_stock(tx, "released", NULL, levels) : 0;
 }
 

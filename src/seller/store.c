@@ -1,10 +1,12 @@
 /* SQL of the seller service.
  *
- * Whoever locks more than one row of `stock` locks them in the order of their SKUs, so that carts
- * and events in any order never wait for each other in a circle. Taking a hold and moving one are
- * single statements: lock, look, change all or nothing, write the ledger, answer. Row locks live
- * for the statement and its commit, never for a round trip. */
+ * Whoever locks more than one row of `stock` locks them in the order of their SKUs, all in one
+ * statement, so that carts and events in any order never wait for each other in a circle. Taking a
+ * hold is a single statement: lock, look, change all or nothing, write the ledger, answer. Its row
+ * locks live for the statement and its commit, never for a round trip. Moving holds takes two, of
+ * which the one that touches the stock comes last: see holds.c. */
 
+#include "common/base/buf.h"
 #include "seller/seller.h"
 
 #define SELLER_COLUMNS "id, name, description, status, version, created_at, updated_at "
@@ -38,52 +40,42 @@
 #define JUDGED "200"
 
 #define LEVEL_COLUMNS                                                                              \
-    "s.sku, p.name, p.seller_id, s.on_hand, s.available, s.held, s.committed, s.threshold, "       \
+    "s.sku, p.name, p.seller_id, s.available + s.held + s.committed, s.available, s.held, "        \
+    "s.committed, s.threshold, "                                                                   \
     "s.available <= s.threshold, s.version, s.updated_at, s.alerted "
 
 #define LEVEL_FROM "FROM stock s JOIN products p USING (sku) "
 
-#define HOLD_COLUMNS                                                                               \
-    "h.order_id, h.expires_at, "                                                                   \
-    "(SELECT json_agg(json_build_object('sku', l.sku, 'name', l.name, 'sellerId', l.seller_id, "   \
-    "'quantity', l.quantity, 'unitPrice', "                                                        \
-    "json_build_object('amount', l.unit_price, 'currency', l.currency)) ORDER BY l.sku) "          \
-    "FROM hold_lines l WHERE l.order_id = h.order_id), h.state, h.ended_by "
+#define HOLD_COLUMNS "h.order_id, h.expires_at, h.lines, h.state, h.ended_by "
 
-/* True of every quantity. The planner takes a JSON array for a hundred rows, for which it reads
- * tables of some thousands from end to end, several times in a statement; a range makes it expect
- * one row, and it goes through the keys. */
+/* True of every quantity. The planner takes an array that it does not know for ten rows, and finds
+ * a plan for the two that it is given that much cheaper than it would plan anew each time; a range
+ * makes it expect one row either way, and it keeps the plan. */
 #define ANY_QUANTITY "-9223372036854775807 AND 9223372036854775807"
 
-/* `look` is a glance without locks: who asks for what is plainly not there is refused at the price
- * of a read, which is what most of those get who come for the last unit. Then the rows are locked
- * in order, looked at again in their newest version, and the hold, if it may be, brings everything
- * else with it. Products are sold at the price of the glance. */
+/* `line` glances at each row before it locks it: who asks for what is plainly not there is refused
+ * at the price of a read, which is what most of those get who come for the last unit. What fits is
+ * locked in the order of the SKUs and looked at again in its newest version. Only when that is all
+ * of it, and the order has no hold, the hold is written and brings everything else with it.
+ * Products are sold at the price of the glance. */
 #define HOLD_TAKE(on_conflict)                                                                     \
-    "WITH want AS (SELECT i->>'sku' AS sku, sum((i->>'quantity')::bigint)::bigint AS quantity "    \
-    "FROM jsonb_array_elements($3::jsonb) i GROUP BY 1), "                                         \
-    "look AS MATERIALIZED (SELECT w.sku, w.quantity, p.name, p.seller_id, p.price, p.currency, "   \
-    "p.status, s.available FROM want w LEFT JOIN products p USING (sku) "                          \
-    "LEFT JOIN stock s USING (sku) WHERE w.quantity BETWEEN " ANY_QUANTITY "), "                   \
-    "locked AS MATERIALIZED (SELECT s.sku, s.available FROM stock s "                              \
-    "WHERE s.sku IN (SELECT sku FROM look) AND (SELECT bool_and(coalesce("                         \
-    "status = 'active' AND available >= quantity, false)) FROM look) "                             \
+    "WITH line AS MATERIALIZED (SELECT s.sku, w.quantity, p.name, p.seller_id, p.price, "          \
+    "p.currency FROM unnest($3::text[], $4::bigint[]) AS w (sku, quantity) "                       \
+    "JOIN products p USING (sku) JOIN stock s USING (sku) WHERE p.status = 'active' "              \
+    "AND s.available >= w.quantity AND w.quantity BETWEEN " ANY_QUANTITY " "                       \
     "ORDER BY s.sku FOR UPDATE OF s), "                                                            \
-    "taken AS (INSERT INTO holds (order_id, user_id, state, expires_at) "                          \
-    "SELECT $1, $2, 'held', now() + $4 * interval '1 s' "                                          \
-    "WHERE (SELECT bool_and(l.available >= k.quantity) FROM locked l JOIN look k USING (sku)) "    \
-    "ON CONFLICT (order_id) " on_conflict " RETURNING expires_at), "                               \
-    "moved AS (UPDATE stock s SET available = s.available - k.quantity, "                          \
-    "held = s.held + k.quantity, version = s.version + 1, updated_at = now() "                     \
-    "FROM look k, taken WHERE s.sku = k.sku), "                                                    \
-    "lines AS (INSERT INTO hold_lines (order_id, sku, quantity, name, seller_id, unit_price, "     \
-    "currency) SELECT $1, sku, quantity, name, seller_id, price, currency FROM look, taken), "     \
+    "taken AS (INSERT INTO holds AS h (order_id, user_id, state, expires_at, lines) "              \
+    "SELECT $1, $2, 'held', now() + $5 * interval '1 s', "                                         \
+    "json_agg(json_build_object('sku', sku, 'name', name, 'sellerId', seller_id, 'quantity', "     \
+    "quantity, 'unitPrice', json_build_object('amount', price, 'currency', currency))) "           \
+    "FROM line HAVING count(*) = cardinality($3::text[]) "                                         \
+    "ON CONFLICT (order_id) " on_conflict " RETURNING " HOLD_COLUMNS "), "                         \
+    "moved AS (UPDATE stock s SET available = s.available - l.quantity, "                          \
+    "held = s.held + l.quantity, version = s.version + 1, updated_at = now() "                     \
+    "FROM line l, taken WHERE s.sku = l.sku), "                                                    \
     "written AS (INSERT INTO stock_movements (sku, kind, order_id, available, held, "              \
-    "correlation_id) SELECT sku, 'held', $1, -quantity, quantity, $5 FROM look, taken "            \
-    "ORDER BY sku) "                                                                               \
-    "SELECT k.sku, k.name, k.seller_id, k.quantity, k.price, k.currency, "                         \
-    "coalesce(l.available, k.available, 0), k.status, (SELECT expires_at FROM taken) "             \
-    "FROM look k LEFT JOIN locked l USING (sku) ORDER BY k.sku"
+    "correlation_id) SELECT sku, 'held', $1, -quantity, quantity, $6 FROM line, taken) "           \
+    "SELECT " HOLD_COLUMNS "FROM taken h"
 
 enum {
     SQL_SELLER_INSERT,
@@ -114,12 +106,13 @@ enum {
     SQL_MOVEMENTS,
     SQL_HOLD_TAKE,
     SQL_HOLD_RETAKE,
-    SQL_HOLD_FORGET_LINES,
+    SQL_HOLD_LOOK,
     SQL_HOLD_GET,
-    SQL_HOLD_MOVE,
+    SQL_HOLDS_MOVE,
+    SQL_STOCK_MOVE,
     SQL_HOLD_BURY,
     SQL_HOLDS_EXPIRED,
-    SQL_LOCK_STOCK,
+    SQL_HOLD_SKUS,
 };
 
 const struct pg_statement seller_statements[] = {
@@ -217,31 +210,40 @@ const struct pg_statement seller_statements[] = {
         "reason, note, actor, at FROM stock_movements "
         "WHERE sku = $1 AND ($2 = 0 OR id < $2) ORDER BY id DESC LIMIT $3",
         &movement_table},
-    [SQL_HOLD_TAKE] = {"hold_take", HOLD_TAKE("DO NOTHING"), &hold_line_table},
+    [SQL_HOLD_TAKE] = {"hold_take", HOLD_TAKE("DO NOTHING"), &hold_table},
     [SQL_HOLD_RETAKE] = {"hold_retake",
         HOLD_TAKE("DO UPDATE SET state = 'held', ended_by = NULL, user_id = excluded.user_id, "
-                  "expires_at = excluded.expires_at, updated_at = now() "
-                  "WHERE holds.state = 'released'"),
+                  "expires_at = excluded.expires_at, lines = excluded.lines, updated_at = now() "
+                  "WHERE h.state = 'released'"),
+        &hold_table},
+    [SQL_HOLD_LOOK] = {"hold_look",
+        "SELECT w.sku, p.name, p.seller_id, w.quantity, p.price, p.currency, "
+        "coalesce(s.available, 0), p.status FROM unnest($1::text[], $2::bigint[]) "
+        "AS w (sku, quantity) LEFT JOIN products p USING (sku) LEFT JOIN stock s USING (sku) "
+        "WHERE w.quantity BETWEEN " ANY_QUANTITY " ORDER BY w.sku",
         &hold_line_table},
-    [SQL_HOLD_FORGET_LINES] = {"hold_forget_lines", "DELETE FROM hold_lines WHERE order_id = $1"},
     [SQL_HOLD_GET] = {"hold_get", "SELECT " HOLD_COLUMNS "FROM holds h WHERE h.order_id = $1",
         &hold_table},
-    [SQL_HOLD_MOVE] = {"hold_move",
-        "WITH h AS MATERIALIZED (SELECT order_id FROM holds "
-        "WHERE order_id = $1 AND state = $2 FOR UPDATE), "
-        "line AS MATERIALIZED (SELECT s.sku, l.quantity "
-        "FROM h JOIN hold_lines l USING (order_id) JOIN stock s USING (sku) "
+    [SQL_HOLDS_MOVE] = {"holds_move",
+        "UPDATE holds h SET state = w.becomes, ended_by = w.ended_by, updated_at = now() "
+        "FROM unnest($1::uuid[], $2::hold_state[], $3::hold_state[], $4::hold_end[]) "
+        "AS w (order_id, was, becomes, ended_by) "
+        "WHERE h.order_id = w.order_id AND h.state = w.was RETURNING " HOLD_COLUMNS,
+        &hold_table},
+    /* A row whose units stay as they are is only locked. */
+    [SQL_STOCK_MOVE] = {"stock_move",
+        "WITH l AS MATERIALIZED (SELECT s.sku, w.available, w.held, w.committed "
+        "FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) "
+        "AS w (sku, available, held, committed) JOIN stock s USING (sku) "
         "ORDER BY s.sku FOR UPDATE OF s), "
-        "moved AS (UPDATE stock s SET available = s.available + $4 * l.quantity, "
-        "held = s.held + $5 * l.quantity, committed = s.committed + $6 * l.quantity, "
-        "version = s.version + 1, updated_at = now() FROM line l WHERE s.sku = l.sku RETURNING "
-        "s.*), "
+        "moved AS (UPDATE stock s SET available = s.available + l.available, "
+        "held = s.held + l.held, committed = s.committed + l.committed, "
+        "version = s.version + 1, updated_at = now() FROM l WHERE s.sku = l.sku "
+        "AND (l.available <> 0 OR l.held <> 0 OR l.committed <> 0) RETURNING s.*), "
         "written AS (INSERT INTO stock_movements (sku, kind, order_id, available, held, committed, "
-        "reason, correlation_id) SELECT sku, $3, $1, $4 * quantity, $5 * quantity, "
-        "$6 * quantity, $7, $8 FROM line ORDER BY sku), "
-        "ended AS (UPDATE holds SET state = $3, ended_by = $7, updated_at = now() FROM h "
-        "WHERE holds.order_id = h.order_id) "
-        "SELECT " LEVEL_COLUMNS "FROM moved s JOIN products p USING (sku) ORDER BY s.sku",
+        "reason, correlation_id) SELECT * FROM unnest($5::text[], $6::movement_kind[], "
+        "$7::uuid[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::text[])) "
+        "SELECT " LEVEL_COLUMNS "FROM moved s JOIN products p USING (sku)",
         &level_table},
     [SQL_HOLD_BURY] = {"hold_bury",
         "INSERT INTO holds (order_id, state, ended_by) VALUES ($1, 'released', $2) "
@@ -251,10 +253,9 @@ const struct pg_statement seller_statements[] = {
         "SELECT order_id FROM holds WHERE state = 'held' AND expires_at < now() "
         "ORDER BY expires_at LIMIT 100",
         &hold_params_table},
-    [SQL_LOCK_STOCK] = {"lock_stock",
-        "SELECT s.sku FROM stock s WHERE s.sku IN "
-        "(SELECT l.sku FROM hold_lines l WHERE l.order_id = ANY ($1::uuid[])) "
-        "ORDER BY s.sku FOR UPDATE OF s"},
+    [SQL_HOLD_SKUS] = {"hold_skus",
+        "SELECT DISTINCT sku FROM hold_lines WHERE order_id = ANY ($1::uuid[])",
+        &product_params_table},
 };
 const size_t seller_statements_count = ARRAY_SIZE(seller_statements);
 
@@ -455,29 +456,51 @@ int store_movements(const char *sku, int64_t before_id, int64_t limit, struct li
 
 /* ---- holds ---- */
 
-static const char *items_json(struct list items)
+static const char *skus_of(struct list items)
 {
-    return json_list_text(fiber_arena(), &hold_item_table, items);
+    struct buf skus = {0};
+    for (size_t i = 0; i < items.len; i++)
+        pg_array_put(&skus, LIST_AT(items, struct hold_item, i)->sku);
+    return pg_array_text(&skus);
+}
+
+static const char *quantities_of(struct list items)
+{
+    struct buf quantities = {0};
+    for (size_t i = 0; i < items.len; i++)
+        pg_array_put_i64(&quantities, LIST_AT(items, struct hold_item, i)->quantity);
+    return pg_array_text(&quantities);
 }
 
 #define TAKE_ARGS(b, ttl_s)                                                                        \
-    PG_ARGS(PG_TEXT((b)->order_id), PG_TEXT((b)->user_id), PG_TEXT(items_json((b)->items)),        \
-        PG_I64(ttl_s), PG_TEXT(correlation_current()))
+    PG_ARGS(PG_TEXT((b)->order_id), PG_TEXT((b)->user_id), PG_TEXT(skus_of((b)->items)),           \
+        PG_TEXT(quantities_of((b)->items)), PG_I64(ttl_s), PG_TEXT(correlation_current()))
 
-int store_hold_take(const struct hold_body *b, int64_t ttl_s, struct list *ret_lines)
+int store_hold_take(const struct hold_body *b, int64_t ttl_s, struct hold **ret_hold)
 {
     struct pg_result result;
     TRY(pg_query(app()->pg, &seller_statements[SQL_HOLD_TAKE], TAKE_ARGS(b, ttl_s), &result));
-    *ret_lines = result.rows;
+    *ret_hold = FIRST(result, struct hold);
     return 0;
 }
 
 int store_hold_retake(
-    struct pg_tx *tx, const struct hold_body *b, int64_t ttl_s, struct list *ret_lines)
+    struct pg_tx *tx, const struct hold_body *b, int64_t ttl_s, struct hold **ret_hold)
 {
     struct pg_result result;
-    TRY(pg_queue(tx, &seller_statements[SQL_HOLD_FORGET_LINES], PG_ARGS(PG_TEXT(b->order_id))));
     TRY(pg_run(tx, &seller_statements[SQL_HOLD_RETAKE], TAKE_ARGS(b, ttl_s), &result));
+    *ret_hold = FIRST(result, struct hold);
+    return 0;
+}
+
+#define LOOK_ARGS(items) PG_ARGS(PG_TEXT(skus_of(items)), PG_TEXT(quantities_of(items)))
+
+int store_hold_look(struct pg_tx *tx, struct list items, struct list *ret_lines)
+{
+    const struct pg_statement *look = &seller_statements[SQL_HOLD_LOOK];
+    struct pg_result result;
+    TRY(tx ? pg_run(tx, look, LOOK_ARGS(items), &result)
+           : pg_query(app()->pg, look, LOOK_ARGS(items), &result));
     *ret_lines = result.rows;
     return 0;
 }
@@ -498,15 +521,64 @@ int store_hold_get(struct pg_tx *tx, const char *order_id, struct hold **ret_hol
     return 0;
 }
 
-int store_hold_move(struct pg_tx *tx, const char *order_id, const struct stock_move *m,
-    const char *ended_by, struct list *ret_levels)
+int store_holds_move(
+    struct pg_tx *tx, const struct hold_step *steps, size_t count, struct list *ret_holds)
 {
+    struct buf orders = {0}, was = {0}, becomes = {0}, ended_by = {0};
     struct pg_result result;
-    TRY(pg_run(tx, &seller_statements[SQL_HOLD_MOVE],
-        PG_ARGS(PG_TEXT(order_id), PG_TEXT(m->from), PG_TEXT(m->to), PG_I64(m->available),
-            PG_I64(m->held), PG_I64(m->committed), PG_TEXT(ended_by),
-            PG_TEXT(correlation_current())),
+    for (size_t i = 0; i < count; i++) {
+        pg_array_put(&orders, steps[i].order_id);
+        pg_array_put(&was, steps[i].move->from);
+        pg_array_put(&becomes, steps[i].move->to);
+        pg_array_put(&ended_by, steps[i].ended_by);
+    }
+    TRY(pg_run(tx, &seller_statements[SQL_HOLDS_MOVE],
+        PG_ARGS(PG_TEXT(pg_array_text(&orders)), PG_TEXT(pg_array_text(&was)),
+            PG_TEXT(pg_array_text(&becomes)), PG_TEXT(pg_array_text(&ended_by))),
         &result));
+    *ret_holds = result.rows;
+    return 0;
+}
+
+static void put_changes(struct list changes, struct buf columns[static 4])
+{
+    for (size_t i = 0; i < changes.len; i++) {
+        const struct stock_change *c = LIST_AT(changes, struct stock_change, i);
+        pg_array_put(&columns[0], c->sku);
+        pg_array_put_i64(&columns[1], c->available);
+        pg_array_put_i64(&columns[2], c->held);
+        pg_array_put_i64(&columns[3], c->committed);
+    }
+}
+
+static void put_movements(const struct hold_step *s, struct buf columns[static 8])
+{
+    for (size_t i = 0; i < s->lines.len; i++) {
+        const struct hold_line *l = LIST_AT(s->lines, struct hold_line, i);
+        pg_array_put(&columns[0], l->sku);
+        pg_array_put(&columns[1], s->move->to);
+        pg_array_put(&columns[2], s->order_id);
+        pg_array_put_i64(&columns[3], s->move->available * l->quantity);
+        pg_array_put_i64(&columns[4], s->move->held * l->quantity);
+        pg_array_put_i64(&columns[5], s->move->committed * l->quantity);
+        pg_array_put(&columns[6], s->ended_by);
+        pg_array_put(&columns[7], s->correlation_id);
+    }
+}
+
+int store_stock_move(struct pg_tx *tx, struct list changes, const struct hold_step *steps,
+    size_t count, struct list *ret_levels)
+{
+    struct buf columns[12] = {0};
+    struct pg_arg args[12];
+    struct pg_result result;
+    put_changes(changes, columns);
+    for (size_t i = 0; i < count; i++)
+        put_movements(&steps[i], columns + 4);
+    for (size_t i = 0; i < ARRAY_SIZE(args); i++)
+        args[i] = PG_TEXT(pg_array_text(&columns[i]));
+    TRY(pg_run(
+        tx, &seller_statements[SQL_STOCK_MOVE], (struct pg_args){ARRAY_SIZE(args), args}, &result));
     *ret_levels = result.rows;
     return 0;
 }
@@ -525,7 +597,10 @@ int store_holds_expired(struct list *ret_holds)
     return 0;
 }
 
-int store_lock_stock(struct pg_tx *tx, const char *order_ids)
+int store_hold_skus(struct pg_tx *tx, const char *order_ids, struct list *ret_skus)
 {
-    return pg_queue(tx, &seller_statements[SQL_LOCK_STOCK], PG_ARGS(PG_TEXT(order_ids)));
+    struct pg_result result;
+    TRY(pg_run(tx, &seller_statements[SQL_HOLD_SKUS], PG_ARGS(PG_TEXT(order_ids)), &result));
+    *ret_skus = result.rows;
+    return 0;
 }

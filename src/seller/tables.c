@@ -200,7 +200,6 @@ static const struct field hold_line_fields[] = {
     FIELD_MONEY(struct hold_line, unit_price, "unitPrice"),
     FIELD_I64(struct hold_line, available, "available", .hidden = true),
     FIELD_TEXT(struct hold_line, status, "status", .hidden = true),
-    FIELD_TIME(struct hold_line, expires_at, "expiresAt", .hidden = true),
 };
 const struct table hold_line_table = TABLE("HoldLine", struct hold_line, hold_line_fields);
 

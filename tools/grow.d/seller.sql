@@ -1,10 +1,12 @@
-INSERT INTO holds (order_id, user_id, state, ended_by, expires_at, created_at, updated_at)
-SELECT order_id, user_id, CASE ending WHEN 'cancelled' THEN 'released' WHEN 'confirmed' THEN 'committed' ELSE 'shipped' END,
-    CASE ending WHEN 'cancelled' THEN 'order_cancelled' END, at + interval '10 minutes', at, at FROM sale ORDER BY n;
-INSERT INTO hold_lines (order_id, sku, quantity, name, seller_id, unit_price, currency)
-SELECT order_id, sku, quantity, name, seller_id, price, 'USD' FROM line ORDER BY n, line;
+INSERT INTO holds (order_id, user_id, state, ended_by, expires_at, created_at, updated_at, lines)
+SELECT order_id, user_id,
+    (CASE ending WHEN 'cancelled' THEN 'released' WHEN 'confirmed' THEN 'committed' ELSE 'shipped' END)::hold_state,
+    (CASE ending WHEN 'cancelled' THEN 'order_cancelled' END)::hold_end, at + interval '10 minutes', at, at, l.lines
+FROM sale JOIN (SELECT n, json_agg(json_build_object('sku', sku, 'name', name, 'sellerId', seller_id, 'quantity', quantity,
+    'unitPrice', json_build_object('amount', price, 'currency', 'USD')) ORDER BY sku) AS lines FROM line GROUP BY n) l USING (n)
+ORDER BY n;
 INSERT INTO stock_movements (sku, kind, order_id, available, held, committed, reason, correlation_id, at)
-SELECT sku, m.kind, order_id, quantity * m.available, quantity * m.held, quantity * m.committed, m.reason, correlation_id, at + m.after
+SELECT sku, m.kind::movement_kind, order_id, quantity * m.available, quantity * m.held, quantity * m.committed, m.reason, correlation_id, at + m.after
 FROM line, (VALUES (1, '{confirmed,completed,cancelled}'::text[], 'held', -1, 1, 0, NULL, interval '0'),
     (2, '{confirmed,completed}', 'committed', 0, -1, 1, NULL, '1 s'), (3, '{completed}', 'shipped', 0, 0, -1, NULL, '1 day'),
     (4, '{cancelled}', 'released', 1, -1, 0, 'order_cancelled', '1 s')) m (step, whose, kind, available, held, committed, reason, after)

@@ -5,5 +5,5 @@ BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SELECT 'stock', sku, available, held, committed FROM stock;
 SELECT 'product', sku, seller_id, name, price, currency, status FROM products;
 SELECT 'seller', id, name, status FROM sellers;
-SELECT 'hold', order_id, CASE WHEN state IN ('released', 'restocked') THEN 'given back' ELSE state END FROM holds;
+SELECT 'hold', order_id, CASE WHEN state IN ('released', 'restocked') THEN 'given back' ELSE state::text END FROM holds;
 COMMIT;

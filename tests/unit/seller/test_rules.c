@@ -109,13 +109,18 @@ Test(rules, hold__unknown_or_inactive_product__comes_before_short_stock)
     cr_assert_eq(hold_refusal(lines_of(lines, 2)), SELLER_PRODUCT_UNAVAILABLE);
 }
 
-Test(rules, hold__taken__shows_by_its_expiry)
+Test(rules, hold__lines_of_one_product__are_added_up)
 {
-    struct hold_line line = {.quantity = 1};
-    cr_assert_not(hold_taken(lines_of(&line, 0)));
-    cr_assert_not(hold_taken(lines_of(&line, 1)));
-    line.expires_at = 1;
-    cr_assert(hold_taken(lines_of(&line, 1)));
+    struct arena *a = arena_new();
+    struct hold_item items[] = {{"B", 2}, {"A", 1}, {"B", 3}};
+    struct list merged = hold_items_merged(a, (struct list){3, items});
+    cr_assert_eq(merged.len, 2);
+    cr_assert_str_eq(LIST_AT(merged, struct hold_item, 0)->sku, "A");
+    cr_assert_eq(LIST_AT(merged, struct hold_item, 0)->quantity, 1);
+    cr_assert_str_eq(LIST_AT(merged, struct hold_item, 1)->sku, "B");
+    cr_assert_eq(LIST_AT(merged, struct hold_item, 1)->quantity, 5);
+    cr_assert_eq(items[0].quantity, 2);
+    arena_free(a);
 }
 
 static bool awaits(const char *state, const char *ended_by)
