@@ -50,11 +50,9 @@ copy cart "INSERT INTO checkouts (id, user_id, cart_id, idempotency_key, fingerp
     SELECT pg_temp.own(id, n), user_id, cart_id, idempotency_key || n, fingerprint, pg_temp.own(order_id, n), state, lease_until,
         items, total, currency, created_at, finished_at
     FROM copies, checkouts WHERE order_id = '$order';"
-copy order "INSERT INTO orders (id, user_id, user_email, status, total, currency, payment_id, created_at)
-    SELECT pg_temp.own(id, n), user_id, user_email, status, total, currency, pg_temp.own(payment_id, n), created_at
-    FROM copies, orders WHERE id = '$order';
-INSERT INTO order_items SELECT pg_temp.own(order_id, n), line, sku, name, seller_id, quantity, unit_price, currency
-    FROM copies, order_items WHERE order_id = '$order';"
+copy order "INSERT INTO orders (id, user_id, user_email, status, total, currency, payment_id, created_at, items, history)
+    SELECT pg_temp.own(id, n), user_id, user_email, status, total, currency, pg_temp.own(payment_id, n), created_at, items, history
+    FROM copies, orders WHERE id = '$order';"
 copy payment "INSERT INTO payments (id, order_id, user_id, method_id, token, status, amount, currency, captured, correlation_id, created_at)
     SELECT pg_temp.own(id, n), pg_temp.own(order_id, n), user_id, method_id, token, status, amount, currency, captured,
         correlation_id, created_at FROM copies, payments WHERE id = '$payment';
@@ -65,10 +63,9 @@ INSERT INTO sandbox_charges (key, token, amount, currency, state, captured)
     SELECT pg_temp.own(key::uuid, n), token, amount, currency, state, captured FROM copies, sandbox_charges WHERE key = '$payment';
 INSERT INTO sandbox_operations (key, charge, kind, amount)
     SELECT key || n, pg_temp.own(charge::uuid, n), kind, amount FROM copies, sandbox_operations WHERE charge = '$payment';"
-copy seller "INSERT INTO holds (order_id, user_id, state, expires_at, created_at, updated_at)
-    SELECT pg_temp.own(order_id, n), user_id, state, expires_at, created_at, updated_at FROM copies, holds WHERE order_id = '$order';
-INSERT INTO hold_lines SELECT pg_temp.own(order_id, n), sku, quantity, name, seller_id, unit_price, currency
-    FROM copies, hold_lines WHERE order_id = '$order';
+copy seller "INSERT INTO holds (order_id, user_id, state, expires_at, created_at, updated_at, lines)
+    SELECT pg_temp.own(order_id, n), user_id, state, expires_at, created_at, updated_at, lines
+    FROM copies, holds WHERE order_id = '$order';
 INSERT INTO stock_movements (sku, kind, order_id, available, held, committed)
     SELECT sku, kind, pg_temp.own(order_id, n), available, held, committed FROM copies, stock_movements WHERE order_id = '$order';
 UPDATE stock s SET available = s.available + m.available, held = s.held + m.held, committed = s.committed + m.committed

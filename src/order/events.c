@@ -17,23 +17,32 @@ static int publish(struct pg_tx *tx, const struct order *o)
     return outbox_add(tx, order_event_for(o->status), o->id, &e);
 }
 
-/* All of a move but saving the order. */
-static int step(struct pg_tx *tx, struct order *o, const char *to, const char *actor,
+void order_note(
+    struct order *o, const char *from, const char *actor, const char *reason, const char *event_id)
+{
+    struct arena *a = fiber_arena();
+    struct history_row *rows = arena_array(a, o->news.len + 1, sizeof(*rows));
+    if (o->news.len)
+        memcpy(rows, o->news.items, o->news.len * sizeof(*rows));
+    rows[o->news.len] = (struct history_row){.from_status = from,
+        .to_status = o->status,
+        .actor = actor,
+        .reason = reason,
+        .event_id = event_id,
+        .correlation_id = arena_strdup(a, correlation_current()),
+        .at = clock_wall_us()};
+    o->news = (struct list){o->news.len + 1, rows};
+}
+
+int order_move(struct pg_tx *tx, struct order *o, const char *to, const char *actor,
     const char *reason, const char *event_id)
 {
     const char *from = o->status;
     o->status = to;
     if (reason)
         o->reason = reason;
-    TRY(store_history_add(tx, o->id, from, to, actor, reason, event_id));
+    order_note(o, from, actor, reason, event_id);
     return publish(tx, o);
-}
-
-int order_move(struct pg_tx *tx, struct order *o, const char *to, const char *actor,
-    const char *reason, const char *event_id)
-{
-    TRY(step(tx, o, to, actor, reason, event_id));
-    return store_save(tx, o);
 }
 
 static const char *next_status(const struct order *o)
@@ -44,15 +53,15 @@ static const char *next_status(const struct order *o)
     return to;
 }
 
-/* A fact became known: save it, and move as far as the rules say, one row of history and one event
- * for each status. A fact that comes too early is kept until its time. */
+/* A fact became known: move as far as the rules say, one row of history and one event for each
+ * status. A fact that comes too early is kept until its time. */
 static int apply_facts(struct pg_tx *tx, struct order *o, const struct event *e, const char *reason)
 {
     for (;;) {
         const char *to = next_status(o);
         if (strcmp(to, o->status) == 0)
-            return store_save(tx, o);
-        TRY(step(tx, o, to, e->source, reason, e->id));
+            return 0;
+        TRY(order_move(tx, o, to, e->source, reason, e->id));
     }
 }
 
@@ -66,8 +75,9 @@ static const char *order_of(const struct event *e)
 /* The orders of the batch at hand. Its handlers keep their locks to its end, and payment and stock
  * of the same orders are told in different batches: taken one by one, they would wait for each
  * other in a circle. So all are locked, and read, at once; what a handler changes in one of these,
- * the next one sees. */
+ * the next one sees; and those that any has changed are saved at the end. */
 static struct list batch_orders;
+static bool *batch_changed; /* of each of them */
 
 int order_before_batch(struct pg_tx *tx, const struct event *const *events, size_t count)
 {
@@ -80,7 +90,24 @@ int order_before_batch(struct pg_tx *tx, const struct event *const *events, size
     const char *list = arena_strndup(fiber_arena(), ids.ptr, ids.len);
     buf_deinit(&ids);
     batch_orders = (struct list){0};
-    return store_lock_all(tx, list, &batch_orders);
+    TRY(store_lock_all(tx, list, &batch_orders));
+    batch_changed = arena_array(fiber_arena(), batch_orders.len, sizeof(*batch_changed));
+    return 0;
+}
+
+int order_after_batch(struct pg_tx *tx)
+{
+    struct order **changed = arena_array(fiber_arena(), batch_orders.len, sizeof(*changed));
+    size_t count = 0;
+    for (size_t i = 0; i < batch_orders.len; i++)
+        if (batch_changed[i])
+            changed[count++] = LIST_AT(batch_orders, struct order, i);
+    return count ? store_save(tx, changed, count) : 0;
+}
+
+static void changes(const struct order *o)
+{
+    batch_changed[o - (const struct order *)batch_orders.items] = true;
 }
 
 /* NULL: no such order was ever created. */
@@ -100,6 +127,7 @@ static int on_payment_completed(struct pg_tx *tx, const struct event *e)
     struct order *o = order_in_batch(p->order_id);
     if (!o || o->paid_at)
         return 0;
+    changes(o);
     o->paid_at = e->timestamp_us;
     return apply_facts(tx, o, e, NULL);
 }
@@ -110,6 +138,7 @@ static int on_payment_failed(struct pg_tx *tx, const struct event *e)
     struct order *o = order_in_batch(p->order_id);
     if (!o || !order_may_become(o->status, "payment_failed"))
         return 0;
+    changes(o);
     return order_move(tx, o, "payment_failed", e->source, p->reason, e->id);
 }
 
@@ -119,6 +148,7 @@ static int on_payment_refunded(struct pg_tx *tx, const struct event *e)
     struct order *o = order_in_batch(p->order_id);
     if (!o || p->refunded_total <= o->refunded) /* an older refund's event may come late */
         return 0;
+    changes(o);
     o->refunded = p->refunded_total > o->total.amount ? o->total.amount : p->refunded_total;
     /* The newest refund's reason, also where the status stays or its time has not come yet. */
     if (p->reason && strcmp(o->status, "cancelled") != 0)
@@ -134,12 +164,11 @@ static int on_inventory_updated(struct pg_tx *tx, const struct event *e)
     if (!i->order_id || (!committed && !released))
         return 0;
     struct order *o = order_in_batch(i->order_id);
-    if (!o || o->stock_committed_at)
+    if (!o || o->stock_committed_at || (released && !order_is_open(o->status)))
         return 0;
+    changes(o);
     if (released) /* the hold ran out before the order could commit it */
-        return order_is_open(o->status) ? order_move(tx, o, "cancelled", e->source,
-                                              "The reserved stock was released", e->id)
-                                        : 0;
+        return order_move(tx, o, "cancelled", e->source, "The reserved stock was released", e->id);
     o->stock_committed_at = e->timestamp_us;
     return apply_facts(tx, o, e, NULL);
 }

@@ -11,16 +11,14 @@ enum access {
     ACCESS_SOME_LINE = 1 << 3, /* sells a part of it: may look, not touch */
 };
 
-static int access_to(struct request *req, const struct order *o, unsigned *ret_access)
+static unsigned access_to(const struct request *req, const struct order *o)
 {
-    bool some = false, all = false;
+    bool all = false, some = req->caller.user_id && caller_is(req, ROLE_SELLER) &&
+                             order_sold_by(o->items, req->caller.user_id, &all);
     unsigned access = caller_is(req, ROLE_ADMIN | ROLE_SERVICE) ? ACCESS_STAFF : 0;
     if (req->caller.user_id && strcmp(o->user_id, req->caller.user_id) == 0)
         access |= ACCESS_BUYER;
-    if (req->caller.user_id && caller_is(req, ROLE_SELLER))
-        TRY(store_sells_in(o->id, req->caller.user_id, &some, &all));
-    *ret_access = access | (all ? ACCESS_SELLER : 0u) | (some ? ACCESS_SOME_LINE : 0u);
-    return 0;
+    return access | (all ? ACCESS_SELLER : 0u) | (some ? ACCESS_SOME_LINE : 0u);
 }
 
 /* The order of the path when the caller is something to it; somebody else's order does not exist.
@@ -32,7 +30,7 @@ static int visible_order(struct request *req, struct order **ret_order, unsigned
     *ret_access = 0;
     TRY(store_find(p->order_id, reader_id, caller_is(req, ROLE_SELLER), ret_order));
     if (*ret_order)
-        TRY(access_to(req, *ret_order, ret_access));
+        *ret_access = access_to(req, *ret_order);
     if (!*ret_access)
         return refuse(req, OUTCOME_NOT_FOUND, "You have no order %s", p->order_id);
     return 0;
@@ -73,46 +71,75 @@ static int reply_created(struct request *req, struct pg_tx *tx, const struct ord
 }
 
 /* The id is the caller's: a repeat finds the order that the first request made. */
-static int repeat_of(struct request *req, struct pg_tx *tx, const struct order_create_body *body)
+static int reply_repeat(struct request *req, const struct order_create_body *body)
 {
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
     struct order *o;
+    TRY(pg_begin(app()->pg, &tx));
     TRY(store_get(tx, body->order_id, false, &o));
     if (!o)
-        return 0;
+        return ERR(ERR_RETRY);
     if (strcmp(o->user_id, body->user_id) != 0 || o->total.amount != body->total.amount)
         return refuse(req, ORDER_ID_TAKEN, "Order %s exists with other content", body->order_id);
-    return reply_created(req, tx, o);
+    TRY(reply_created(req, tx, o));
+    return pg_commit(tx);
+}
+
+static const char *actor_of(const struct request *req)
+{
+    return req->caller.user_id ? req->caller.user_id : req->caller.service;
+}
+
+static struct order order_from(struct request *req, const struct order_create_body *b)
+{
+    struct order o = {.id = b->order_id,
+        .user_id = b->user_id,
+        .status = "created",
+        .items = b->items,
+        .total = b->total,
+        .payment_id = b->payment_id,
+        .version = 1,
+        .user_email = b->user_email,
+        .user_name = b->user_name};
+    if (b->shipping_address)
+        o.shipping_address =
+            span_of(json_struct_text(req->arena, &address_table, b->shipping_address));
+    o.created_at = o.updated_at = clock_wall_us();
+    order_note(&o, NULL, actor_of(req), NULL, NULL);
+    return o;
+}
+
+/* One round trip; a second one for who wants the answer stored, as it must be right by then. */
+static int create(struct request *req, const struct order_create_body *body)
+{
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    struct order made = order_from(req, body), *o = &made;
+    TRY(pg_begin(app()->pg, &tx));
+    TRY(store_insert(tx, o));
+    TRY(publish_created(tx, body));
+    if (req->idempotency_key) {
+        TRY(store_get(tx, o->id, false, &o));
+        TRY(reply_created(req, tx, o));
+    }
+    FAULT("order_before_commit");
+    TRY(pg_commit(tx));
+    FAULT("order_after_commit");
+    return req->replied ? 0 : reply_created(req, NULL, o);
 }
 
 int post_order(struct request *req)
 {
     struct order_create_body body = *(const struct order_create_body *)req->body;
-    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
-    struct order *o;
-    bool abandoned;
     if (!body.order_id) {
         char *id = arena_alloc(req->arena, UUID_TEXT_SIZE);
         uuid_make(id);
         body.order_id = id;
     }
     TRY(check_total(req, &body));
-    TRY(pg_begin(app()->pg, &tx));
-    TRY(store_is_abandoned(tx, body.order_id, &abandoned));
-    if (abandoned)
+    int r = create(req, &body);
+    if (r == PG_NOT_NULL)
         return refuse(req, ORDER_ABANDONED, "Order %s will never exist", body.order_id);
-    TRY(repeat_of(req, tx, &body));
-    if (req->replied)
-        return pg_commit(tx);
-    TRY(store_insert(tx, &body));
-    TRY(store_history_add(tx, body.order_id, NULL, "created",
-        req->caller.service ? req->caller.service : req->caller.user_id, NULL, NULL));
-    TRY(publish_created(tx, &body));
-    TRY(store_get(tx, body.order_id, false, &o));
-    TRY(reply_created(req, tx, o));
-    FAULT("order_before_commit");
-    TRY(pg_commit(tx));
-    FAULT("order_after_commit");
-    return 0;
+    return r == PG_UNIQUE ? reply_repeat(req, &body) : r;
 }
 
 /* For a checkout that does not know whether its create arrived: from now on the answer is fixed. */
@@ -191,11 +218,6 @@ int get_customer_orders(struct request *req)
 
 /* ---- changing ---- */
 
-static const char *actor_of(const struct request *req)
-{
-    return req->caller.user_id ? req->caller.user_id : req->caller.service;
-}
-
 static int refuse_transition(struct request *req, const struct order *o, const char *to)
 {
     struct json_writer w = refuse_extra(req);
@@ -233,6 +255,7 @@ static int move_order(struct request *req, const char *to, const char *reason)
     if (!order_person_may_set(to) || !order_may_become(o->status, to))
         return refuse_transition(req, o, to);
     TRY(order_move(tx, o, to, actor_of(req), reason, NULL));
+    TRY(store_save(tx, &o, 1));
     reply_etag(req, o->version);
     TRY(reply_stored(req, tx, 200, &order_table, o));
     return pg_commit(tx);
@@ -287,7 +310,7 @@ int put_order(struct request *req)
             req, OUTCOME_CONFLICT, "The address is fixed once the order is %s", o->status);
     o->shipping_address =
         span_of(json_struct_text(req->arena, &address_table, body->shipping_address));
-    TRY(store_save(tx, o));
+    TRY(store_save_address(tx, o));
     TRY(pg_commit(tx));
     reply_etag(req, o->version);
     return reply(req, 200, &order_table, o);

@@ -16,6 +16,7 @@ int main(int argc, char **argv)
         .queue = "order-queue",
         SERVICE_TABLE(consumers, order_consumers),
         .before_batch = order_before_batch,
+        .after_batch = order_after_batch,
         SERVICE_TABLE(publishes, order_publishes),
         SERVICE_TABLE(statements, order_statements),
         .outcomes = outcomes,

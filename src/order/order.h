@@ -29,6 +29,7 @@ struct order {
     /* not shown */
     const char *user_email, *user_name;
     int64_t paid_at, stock_committed_at;
+    struct list news; /* struct history_row: what its row does not tell yet */
 };
 extern const struct table order_table;
 
@@ -37,6 +38,13 @@ struct history_entry {
     int64_t at;
 };
 extern const struct table history_entry_table;
+
+/* As it is kept. */
+struct history_row {
+    const char *from_status, *to_status, *actor, *reason, *event_id, *correlation_id;
+    int64_t at;
+};
+extern const struct table history_row_table;
 
 struct order_history {
     struct list entries; /* struct history_entry */
@@ -101,6 +109,8 @@ bool order_is_open(const char *status); /* created, paid or confirmed: may still
 const char *order_status_after_refund(const char *current, int64_t total, int64_t refunded);
 /* Sum of the lines; -EINVAL on mixed currencies, -ERANGE on overflow. */
 int order_lines_total(struct list items, struct money *ret_total);
+/* Whether the seller sells some line, or even all of them. */
+bool order_sold_by(struct list items, const char *seller_id, bool *ret_all);
 const struct event_kind *order_event_for(const char *status);
 
 /* ---- store.c ---- */
@@ -108,7 +118,8 @@ const struct event_kind *order_event_for(const char *status);
 extern const struct pg_statement order_statements[];
 extern const size_t order_statements_count;
 
-int store_insert(struct pg_tx *tx, const struct order_create_body *o); /* queued */
+/* Queued; a later wait says PG_NOT_NULL when the id was given up, PG_UNIQUE when it exists. */
+int store_insert(struct pg_tx *tx, const struct order *o);
 /* 0 with NULL when there is none. `for_update` locks the row until the commit. */
 int store_get(struct pg_tx *tx, const char *order_id, bool for_update, struct order **ret_order)
     PARKS;
@@ -122,29 +133,29 @@ int store_find(
 int store_list(const char *user_id, const char *status, int64_t before_us, const char *before_id,
     int64_t limit, struct list *ret_orders) PARKS;
 int store_history(const char *order_id, struct order_history *ret_history) PARKS;
-/* Whether the seller sells some line of the order, or even all. */
-int store_sells_in(const char *order_id, const char *seller_id, bool *ret_some, bool *ret_all)
-    PARKS;
 int store_abandon(struct pg_tx *tx, const char *order_id); /* queued */
 /* Locks the id until the commit, then looks. */
 int store_is_abandoned(struct pg_tx *tx, const char *order_id, bool *ret_abandoned) PARKS;
-/* Saves status, facts, refund, reason and address of `o` with version + 1 (queued); `o` is then as
- * the row will be. */
-int store_save(struct pg_tx *tx, struct order *o);
-int store_history_add(struct pg_tx *tx, const char *order_id, const char *from, const char *to,
-    const char *actor, const char *reason, const char *event_id); /* queued */
+/* Saves status, facts, refund and reason with version + 1, and appends the news to the history
+ * (queued); the orders are then as their rows will be. */
+int store_save(struct pg_tx *tx, struct order *const *orders, size_t count);
+int store_save_address(struct pg_tx *tx, struct order *o); /* the same way */
 
 /* ---- events.c ---- */
 
 extern const struct consumer_row order_consumers[];
 extern const size_t order_consumers_count;
-int order_before_batch(struct pg_tx *tx, const struct event *const *events, size_t count);
+int order_before_batch(struct pg_tx *tx, const struct event *const *events, size_t count) PARKS;
+int order_after_batch(struct pg_tx *tx);
 extern const struct event_kind *const order_publishes[];
 extern const size_t order_publishes_count;
 
-/* Moves the order to `to`: saves it, adds history, publishes the event (all queued in `tx`). */
+/* Moves the order to `to` and publishes the event (queued in `tx`); who calls saves the order. */
 int order_move(struct pg_tx *tx, struct order *o, const char *to, const char *actor,
     const char *reason, const char *event_id);
+/* A row of history that is to be saved with the order. */
+void order_note(
+    struct order *o, const char *from, const char *actor, const char *reason, const char *event_id);
 
 /* ---- routes.c, handlers.c ---- */
 

@@ -93,6 +93,15 @@ int order_lines_total(struct list items, struct money *ret_total)
     return 0;
 }
 
+bool order_sold_by(struct list items, const char *seller_id, bool *ret_all)
+{
+    size_t own = 0;
+    for (size_t i = 0; i < items.len; i++)
+        own += same(LIST_AT(items, struct order_item, i)->seller_id, seller_id);
+    *ret_all = own > 0 && own == items.len;
+    return own > 0;
+}
+
 const struct event_kind *order_event_for(const char *status)
 {
     if (same(status, "created"))

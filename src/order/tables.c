@@ -30,6 +30,18 @@ static const struct field history_entry_fields[] = {
 const struct table history_entry_table =
     TABLE("OrderHistoryEntry", struct history_entry, history_entry_fields);
 
+static const struct field history_row_fields[] = {
+    FIELD_TEXT(struct history_row, from_status, "from"),
+    FIELD_TEXT(struct history_row, to_status, "to"),
+    FIELD_TEXT(struct history_row, actor, "actor"),
+    FIELD_TEXT(struct history_row, reason, "reason"),
+    FIELD_TEXT(struct history_row, event_id, "eventId"),
+    FIELD_TEXT(struct history_row, correlation_id, "correlationId"),
+    FIELD_TIME(struct history_row, at, "at"),
+};
+const struct table history_row_table =
+    TABLE("OrderHistoryRow", struct history_row, history_row_fields);
+
 static const struct field order_history_fields[] = {
     FIELD_LIST(struct order_history, entries, "data", history_entry_table),
 };

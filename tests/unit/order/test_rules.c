@@ -109,3 +109,15 @@ Test(order, event_for__each_status__is_one_that_the_service_publishes)
     cr_assert_str_eq(order_event_for("payment_failed")->type, "order.cancelled");
     cr_assert_str_eq(order_event_for("partially_refunded")->type, "order.refunded");
 }
+
+Test(rules, order__lines_of_two_sellers__are_sold_by_each_in_part)
+{
+    struct order_item items[] = {{.seller_id = "s1"}, {.seller_id = "s2"}};
+    bool whole = true;
+    cr_assert(order_sold_by((struct list){2, items}, "s1", &whole));
+    cr_assert_not(whole);
+    cr_assert(order_sold_by((struct list){1, items}, "s1", &whole));
+    cr_assert(whole);
+    cr_assert_not(order_sold_by((struct list){2, items}, "s3", &whole));
+    cr_assert_not(whole);
+}
