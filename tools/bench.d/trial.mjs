@@ -63,7 +63,7 @@ const souk = report.series?.checkout;
 const steps = Object.entries(report.series ?? {}).filter(([series]) => !series.startsWith('visit.')).map(([, s]) => s);
 console.log(JSON.stringify({
   suite, name, round: Number(round), load: Number(load), orders: answered.size, missing,
-  failed: souk ? steps.reduce((n, s) => n + s.errors, 0) : report.failed + report.stuck,
+  failed: souk ? steps.reduce((n, s) => n + s.errors + s.shed, 0) : report.failed + report.stuck,
   accepted: digits(souk ? souk.perSecond : report.rate),
   sustained: digits(answered.size / ((until - first) / 1e6)),
   checkout: souk ? { p50: digits(souk.p50Ms, 2), p99: digits(souk.p99Ms, 2) } : { p50: digits(report.checkout.p50, 2), p99: digits(report.checkout.p99, 2) },

@@ -78,7 +78,8 @@ souk_drive() {
     export AUTH_SERVICE_URL CART_SERVICE_URL PAYMENT_SERVICE_URL SELLER_SERVICE_URL
     AUTH_SERVICE_URL=$(service_url auth) CART_SERVICE_URL=$(service_url cart)
     PAYMENT_SERVICE_URL=$(service_url payment) SELLER_SERVICE_URL=$(service_url seller)
-    exec "$BUILD/src/souk-load" buy --direct --no-watch --quiet --items "$((SHOP_ITEMS < 200 ? SHOP_ITEMS : 200))" --warmup "${warmup}s" --duration "${seconds}s" \
+    exec "$BUILD/src/souk-load" buy --direct --no-watch --no-audit --quiet --keep "$work/shoppers" \
+        --items "$((SHOP_ITEMS < 200 ? SHOP_ITEMS : 200))" --warmup "${warmup}s" --duration "${seconds}s" \
         --log "$work/trial/log" --json - "${how[@]}"
 }
 
