@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What an overload does to the shop: the peak (closed loops), 80 % of it, three times it, and what follows; a line of JSON,
+# What an overload does to the shop: the peak (16 shoppers in a closed loop), 80 % of it, three times it, and what follows; a line of JSON,
 # appended to bench/results/overload.jsonl with commit and conditions.   bench/overload.sh [SECONDS] [SHOPPERS]
 # Runs on a suite of its own (folder .souk-bench, ports from 17080) and ends it afterwards. With SOUK_BENCH_RUNNING=1 it takes
 # the one that SOUK_STATE and SOUK_PORT_BASE name, and leaves it running.
@@ -36,16 +36,28 @@ times() {
             END { printf "{\"count\":%d,\"p50Ms\":%.2f,\"p90Ms\":%.2f,\"p99Ms\":%.2f,\"maxMs\":%.2f}\n", NR, at(.5), at(.9), at(.99), at(1) }'
 }
 
-peak=0
-for users in 8 16 32; do
-    drive "closed$users" --users "$users" --duration "${seconds}s"
-    peak=$(jq --argjson peak "$peak" '[.series.checkout.perSecond, $peak] | max' "$work/closed$users")
-done
+# wakes MS SECONDS: how much later than it asked for a process that sleeps comes to run: what this machine adds to any answer,
+# once for each process on its way.
+wakes() {
+    perl -MTime::HiRes=time,sleep -e '
+        my ($pause, $end, @late) = ($ARGV[0] / 1000, time + $ARGV[1]);
+        while ((my $t = time) < $end) { sleep $pause; push @late, (time - $t - $pause) * 1000 }
+        @late = sort { $a <=> $b } @late;
+        printf "{\"p50Ms\":%.2f,\"p99Ms\":%.2f}\n", $late[@late / 2], $late[@late * .99]' "$1" "$2"
+}
+
+# The machine is not the same from minute to minute: the peak is measured before and after, and the mean counts.
+drive before --users 16 --duration "${seconds}s"
+peak=$(jq .series.checkout.perSecond "$work/before")
 usual=$(jq -n --argjson peak "$peak" '$peak * 0.8 | floor') high=$(jq -n --argjson peak "$peak" '$peak * 3 | floor')
 
 drive usual --rate "$usual" --poisson --duration "${seconds}s" --shoppers "$shoppers"
 # The overload and what follows are one run. The first stage is the warm-up's rate, too: the calm before.
+wakes 20 "$((seconds + after))" >"$work/wakes" &
 drive over --rate "$usual@2s,$high@${seconds}s,$usual@${after}s" --poisson --shoppers "$shoppers" --warmup 1s
+wait $!
+drive after --users 16 --duration "${seconds}s"
+peaks=$(jq -s 'map(.series.checkout.perSecond)' "$work/before" "$work/after")
 
 calm=$(times "$work/usual.log" checkout 201 0 9e15)
 calm_p99=$(jq .p99Ms <<<"$calm")
@@ -61,14 +73,14 @@ for ((ms = to + (after - 1) * 1000; ms >= to; ms -= 500)); do
 done
 by() { awk -v from="$from" -v to="$to" -v series="$1" '$1 == series && $4 == 503 && $2 >= from && $2 < to' "$work/over.log" | wc -l; }
 
-jq -cn --argjson peak "$peak" --argjson usual "$usual" --argjson high "$high" --argjson calm "$calm" --argjson over "$over" \
-    --argjson refused "$refused" --argjson recovery "$recovery" --argjson seconds "$seconds" --argjson shoppers "$shoppers" \
+jq -cn --argjson peaks "$peaks" --argjson usual "$usual" --argjson high "$high" --argjson calm "$calm" --argjson over "$over" \
+    --argjson wakes "$(cat "$work/wakes")" --argjson refused "$refused" --argjson recovery "$recovery" --argjson seconds "$seconds" --argjson shoppers "$shoppers" \
     --argjson browse "$(by browse)" --argjson add "$(by add)" --argjson checkout "$(by checkout)" \
     --argjson calmShed "$(jq '[.series[].shed // 0] | add' "$work/usual")" --argjson own "$(jq '.ownCpuSeconds / .seconds' "$work/over")" \
     --arg commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" --arg at "$(date -u +%FT%TZ)" \
     --argjson cores "$(nproc)" --argjson load "$(cut -d' ' -f1 /proc/loadavg)" --arg log "$LOG_LEVEL" \
-    '{peakPerSecond: $peak, usualPerSecond: $usual, offeredPerSecond: $high,
+    '($peaks | add / 2) as $peak | {peakPerSecond: $peak, peaks: $peaks, usualPerSecond: $usual, offeredPerSecond: $high,
       usual: ($calm + {shed: $calmShed}), overload: $over, goodputOfPeak: ($over.count / $seconds / $peak), p99OfUsual: ($over.p99Ms / $calm.p99Ms),
-      refused: $refused, refusedBySeries: {browse: $browse, add: $add, checkout: $checkout}, recoveryMs: $recovery,
+      refused: $refused, wakeUpLate: $wakes, refusedBySeries: {browse: $browse, add: $add, checkout: $checkout}, recoveryMs: $recovery,
       generatorCores: $own, shoppers: $shoppers, seconds: $seconds, commit: $commit, at: $at, cores: $cores, loadAfter: $load, logLevel: $log}' |
     tee -a bench/results/overload.jsonl

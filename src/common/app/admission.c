@@ -30,7 +30,7 @@
 
 #define INTERVAL_US    (100 * USEC_PER_MS)
 #define CALM_US        (1 * USEC_PER_SEC)
-#define TOLD_US        (250 * USEC_PER_MS)
+#define TOLD_US        (100 * USEC_PER_MS)
 #define FORGET_US      (100 * USEC_PER_SEC)  /* the base grows by its own length in that time */
 #define FORGET_FULL_US (1000 * USEC_PER_SEC) /* in overload */
 #define START          2                     /* times the floor */
@@ -40,9 +40,9 @@
 #define JUDGE_SAMPLES  10
 
 /* Percent of the limit that a class may fill in overload. */
-static const unsigned shares[ADMISSION_CLASSES] = {[ADMIT_BROWSE] = 50,
-    [ADMIT_CART] = 75,
-    [ADMIT_LOGIN] = 75,
+static const unsigned shares[ADMISSION_CLASSES] = {[ADMIT_BROWSE] = 75,
+    [ADMIT_CART] = 90,
+    [ADMIT_LOGIN] = 90,
     [ADMIT_CHECKOUT] = 100,
     [ADMIT_VITAL] = 0};
 

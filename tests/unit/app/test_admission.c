@@ -60,10 +60,10 @@ Test(admission, burst__that_drains__comes_in_whole)
 Test(admission, burst__beyond_all_measure__is_cut_and_is_overload)
 {
     begin(16, 16);
-    cr_assert_eq(enter(ADMIT_BROWSE, 100), 24);
+    cr_assert_eq(enter(ADMIT_BROWSE, 100), 28);
     cr_assert(a.overloaded);
     cr_assert_eq(enter(ADMIT_CHECKOUT, 100), 0, "which leaves nobody more than the limit");
-    leave(ADMIT_BROWSE, 10);
+    leave(ADMIT_BROWSE, 14);
     cr_assert_eq(enter(ADMIT_CHECKOUT, 100), 2);
 }
 
@@ -73,14 +73,14 @@ Test(admission, crowd__that_stands__has_browse_refused_before_cart_before_checko
     stand(16);
     cr_assert(a.overloaded);
     leave(ADMIT_VITAL, 8); /* half of the limit */
-    cr_assert_eq(enter(ADMIT_BROWSE, 5), 0);
-    cr_assert_eq(enter(ADMIT_CART, 9), 4);
-    cr_assert_eq(enter(ADMIT_CHECKOUT, 9), 4);
+    cr_assert_eq(enter(ADMIT_BROWSE, 9), 4);
+    cr_assert_eq(enter(ADMIT_CART, 9), 3);
+    cr_assert_eq(enter(ADMIT_CHECKOUT, 9), 1);
     cr_assert_eq(a.in_flight, 16);
     cr_assert_eq(enter(ADMIT_VITAL, 1000), 1000);
     cr_assert_eq(a.shed[ADMIT_BROWSE], 5);
-    cr_assert_eq(a.shed[ADMIT_CART], 5);
-    cr_assert_eq(a.shed[ADMIT_CHECKOUT], 5);
+    cr_assert_eq(a.shed[ADMIT_CART], 6);
+    cr_assert_eq(a.shed[ADMIT_CHECKOUT], 8);
     cr_assert_eq(a.shed[ADMIT_VITAL], 0);
 }
 
@@ -91,10 +91,10 @@ Test(admission, overload__ends_a_second_after_the_last_refusal)
     cr_assert_eq(enter(ADMIT_CHECKOUT, 1), 0);
     leave(ADMIT_VITAL, 16);
     now += 900 * MS;
-    cr_assert_eq(enter(ADMIT_BROWSE, 9), 8);
-    leave(ADMIT_BROWSE, 8);
+    cr_assert_eq(enter(ADMIT_BROWSE, 13), 12);
+    leave(ADMIT_BROWSE, 12);
     now += 1100 * MS;
-    cr_assert_eq(enter(ADMIT_BROWSE, 9), 9);
+    cr_assert_eq(enter(ADMIT_BROWSE, 13), 13);
     cr_assert_not(a.overloaded);
 }
 
@@ -110,12 +110,12 @@ Test(admission, login__is_not_counted)
 Test(admission, told_of_a_crowd__refuses_the_lesser_classes_for_a_moment)
 {
     begin(16, 16);
-    admission_told(&a, 49, now);
+    admission_told(&a, 74, now);
     cr_assert_eq(enter(ADMIT_BROWSE, 1), 1);
-    admission_told(&a, 60, now);
+    admission_told(&a, 80, now);
     cr_assert_eq(enter(ADMIT_BROWSE, 1), 0);
     cr_assert_eq(enter(ADMIT_CART, 1), 1);
-    admission_told(&a, 80, now);
+    admission_told(&a, 95, now);
     cr_assert_eq(enter(ADMIT_CART, 1), 0);
     cr_assert_eq(enter(ADMIT_LOGIN, 1), 0);
     cr_assert_eq(enter(ADMIT_CHECKOUT, 1), 1);

@@ -103,7 +103,7 @@ Test(front, more_than_there_is_room_for__is_refused_unread_and_told_when_to_come
 
 static void callers_are_believed(void)
 {
-    front_told(SPAN("60"));
+    front_told(SPAN("80"));
     cr_assert_eq(ask(HTTP_GET, THING, NULL, NULL).status, 503);
     cr_assert_eq(ask(HTTP_POST, "/things", "{}", NULL).status, 401);
     (void)fiber_sleep(300 * USEC_PER_MS); /* so long it counts */
