@@ -22,7 +22,8 @@ mkdir -p bench/results
 drive() {
     local name=$1
     shift
-    ./souk load checkout --quiet --fail-if 'wrong>0' --fail-if 'lost>0' --json "$work/$name" --log "$work/$name.log" "$@" >"$work/words" 2>&1 ||
+    # shellcheck disable=SC2086 # an option or none
+    ./souk load checkout --quiet $audit --fail-if 'wrong>0' --fail-if 'lost>0' --json "$work/$name" --log "$work/$name.log" "$@" >"$work/words" 2>&1 ||
         { cat "$work/words" >&2 && exit 1; }
     echo "$name: $(tail -n 1 "$work/words")" >&2
 }
@@ -46,6 +47,7 @@ wakes() {
         printf "{\"p50Ms\":%.2f,\"p99Ms\":%.2f}\n", $late[@late / 2], $late[@late * .99]' "$1" "$2"
 }
 
+audit=--no-audit # but after the last run, for all of them
 # The machine is not the same from minute to minute: the peak is measured before and after, and the mean counts.
 drive before --users 16 --duration "${seconds}s"
 peak=$(jq .series.checkout.perSecond "$work/before")
@@ -56,6 +58,7 @@ drive usual --rate "$usual" --poisson --duration "${seconds}s" --shoppers "$shop
 wakes 20 "$((seconds + after))" >"$work/wakes" &
 drive over --rate "$usual@2s,$high@${seconds}s,$usual@${after}s" --poisson --shoppers "$shoppers" --warmup 1s
 wait $!
+audit=''
 drive after --users 16 --duration "${seconds}s"
 peaks=$(jq -s 'map(.series.checkout.perSecond)' "$work/before" "$work/after")
 

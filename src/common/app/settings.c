@@ -42,7 +42,7 @@ const struct config_row settings[] = {
         .doc = "requests a minute from one address (IPv6: one /64), in each process; 0: no limit"},
     {"CLIENT_BURST", CONFIG_I64, .fallback = "600", .min = 1, .max = 1000000,
         .doc = "requests from one address that may come at once"},
-    {"CONNECTIONS_LIMIT", CONFIG_I64, .fallback = "4096", .min = 1, .max = 100000,
+    {"CONNECTIONS_LIMIT", CONFIG_I64, .fallback = "10000", .min = 1, .max = 100000,
         .doc = "open connections; more are told to come again (503)"},
     {"READY_OUTBOX_AGE_S", CONFIG_I64, .fallback = "300", .max = 86400,
         .doc = "not ready while an event waits longer for the broker; 0: ready all the same"},
