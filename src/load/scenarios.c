@@ -7,7 +7,9 @@
 #include "common/base/uuid.h"
 #include "load/load.h"
 
-#define PATIENCE_US (60 * USEC_PER_SEC) /* of a shopper who is told to come again */
+#define PATIENCE_US      (60 * USEC_PER_SEC)  /* of a shopper who is told to come again, */
+#define SALE_PATIENCE_US (180 * USEC_PER_SEC) /* and of one at a sale, */
+#define WAIT_LONGER      8                    /* who waits up to so many times what was asked */
 
 /* ---- steps ---- */
 
@@ -226,20 +228,27 @@ struct buyer {
     struct shopper *shopper;
 };
 
+/* Each time one is refused one waits longer: those who come again are many, and each costs. */
+static int64_t come_again_us(const struct wire_answer *a, struct chance *jitter, int64_t *times)
+{
+    int64_t pause_us = a->retry_after_s > 0 ? a->retry_after_s * USEC_PER_SEC : USEC_PER_SEC / 4;
+    pause_us *= *times;
+    *times = *times * 2 < WAIT_LONGER ? *times * 2 : WAIT_LONGER;
+    return pause_us + (int64_t)(chance_part(jitter) * (double)pause_us);
+}
+
 /* Who is told to come again does, with the same key, so that it stays one purchase. */
 static PARKS void buy_at_sale(struct visit *v, struct sale *sale)
 {
     struct wire_answer a;
     struct wire_request q = checkout_request(v, fresh_key(), v->shopper->card);
-    int64_t give_up_us = clock_mono_us() + PATIENCE_US;
+    int64_t give_up_us = clock_mono_us() + SALE_PATIENCE_US, times = 1;
     struct chance jitter = {v->shopper->next_item + 1};
     do {
         (void)visit_ask(v, "checkout", "201 409:out_of_stock ~" IN_USE, SHOP_CART, &q, &a);
         if (answer_is(&a, "201 409:out_of_stock"))
             break;
-        int64_t pause_us = a.retry_after_s > 0 ? a.retry_after_s * USEC_PER_SEC : USEC_PER_SEC / 4;
-        pause_us += (int64_t)(chance_part(&jitter) * (double)pause_us);
-        if (fiber_sleep(pause_us) != 0)
+        if (fiber_sleep(come_again_us(&a, &jitter, &times)) != 0)
             break;
     } while (clock_mono_us() < give_up_us && run_asked_to_end < 2);
     bool ordered = answer_is(&a, "201"), sold_out = answer_is(&a, "409:out_of_stock");
