@@ -174,11 +174,11 @@ PG_TEST(pg_pool, server__that_takes_connections_but_is_silent__gets_few_attempts
         refused++;
         OK(fiber_sleep(5 * USEC_PER_MS));
     }
-    cr_assert_gt(refused, 30);
+    cr_assert_gt(refused, 10);
     cr_assert_leq(proxy.accepted, 5, "%u attempts", proxy.accepted);
     proxy.frozen = false;
     while (pg_query(p, &sql_backend, PG_NO_ARGS, NULL) != 0) {
-        cr_assert_lt(clock_mono_us() - begin, 5 * USEC_PER_SEC);
+        cr_assert_lt(clock_mono_us() - begin, 30 * USEC_PER_SEC);
         OK(fiber_sleep(20 * USEC_PER_MS));
     }
     error_clear();

@@ -525,6 +525,7 @@ PG_TEST(pg_tx, query__under_a_shield_of_a_cancelled_fiber__is_done)
 }
 
 static int commit_result, late_result;
+static bool committer_has_begun;
 
 static void committer(void *arg)
 {
@@ -532,6 +533,7 @@ static void committer(void *arg)
 
     OK(pg_begin(arg, &tx));
     OK(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1))));
+    committer_has_begun = true;
     commit_result = pg_commit(tx);
     pg_tx_end(&tx);
     late_result = pg_query(arg, &sql_item_insert, PG_ARGS(PG_I64(3), PG_I64(1)), NULL);
@@ -549,6 +551,8 @@ PG_TEST(pg_tx, commit__of_a_fiber_that_is_cancelled_meanwhile__is_seen_through)
         "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON item DEFERRABLE INITIALLY DEFERRED "
         "FOR EACH ROW EXECUTE FUNCTION slow()");
     OK(fiber_spawn(test_loop, "committer", committer, p, &f));
+    while (!committer_has_begun)
+        OK(fiber_sleep(USEC_PER_MS));
     OK(fiber_sleep(100 * USEC_PER_MS));
     fiber_cancel(f);
     OK(fiber_join(f, USEC_NEVER));
