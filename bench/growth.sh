@@ -180,9 +180,6 @@ for ((round = 1; round <= rounds; round++)); do
         done
     done
 done
-(suite small && ./souk audit >&2)
-(suite large && ./souk audit --wait 300 >&2)
-
 jq -cs --arg at "$(date -u +%FT%TZ)" --arg commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" --argjson cores "$(nproc)" \
     --argjson load "$(cut -d' ' -f1 /proc/loadavg)" --argjson rounds "$rounds" --argjson orders "$orders" --argjson products "$products" '
     def median: sort | .[(length - 1) / 2 | floor] * 0.5 + .[length / 2 | floor] * 0.5;
@@ -193,3 +190,6 @@ jq -cs --arg at "$(date -u +%FT%TZ)" --arg commit "$(git describe --always --dir
      kinds: (group_by(.kind) | map({key: .[0].kind, value: (middle("small") as $s | middle("large") as $l | {small: $s, large: $l,
          cpuRatio: (($l.serviceUs + $l.postgresUs) / ($s.serviceUs + $s.postgresUs) | round2), p50Ratio: ($l.p50Ms / $s.p50Ms | round2)})}) | from_entries)}' \
     "$work/lines" | tee -a bench/results/growth.jsonl | jq -r '.kinds | to_entries[] | "\(.key): CPU \(.value.small.serviceUs + .value.small.postgresUs) -> \(.value.large.serviceUs + .value.large.postgresUs) us (\(.value.cpuRatio)), p50 \(.value.small.p50Ms) -> \(.value.large.p50Ms) ms (\(.value.p50Ratio))"'
+
+(suite small && ./souk audit >&2)
+(suite large && ./souk audit --wait 300 >&2)
