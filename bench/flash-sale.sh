@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everybody at once: so many buyers, each with a login, a card, the same item in the cart and a connection of its own, check
-# out at the same moment; there are UNITS of it. There must be as many orders, and the books must balance. One line of JSON,
-# appended to bench/results/flash-sale.jsonl with commit and conditions.
+# out at the same moment; there are UNITS of it. There must be as many orders, every buyer must have an answer in the end, and
+# the books must balance. One line of JSON, appended to bench/results/flash-sale.jsonl with commit and conditions.
 #   bench/flash-sale.sh [BUYERS] [UNITS]
 # Runs on a suite of its own (folder .souk-bench, ports from 17080) and ends it afterwards, or not with KEEP=1. The buyers are
 # made by the first run, at the pace of auth's throttle (5,000 take eight minutes; LOGIN_ADDRESS_BURST and
@@ -17,7 +17,8 @@ work=$(mktemp -d)
 trap '[ -n "${KEEP:-}" ] || ./souk down >/dev/null; rm -rf "$work"' EXIT
 ./souk up >/dev/null
 load=$(cut -d' ' -f1 /proc/loadavg) status=0
-./souk load flash-sale --direct --users "$buyers" --units "$units" --keep "$SOUK_STATE/crowd" --timeout 60s --json "$work/run" >&2 || status=$?
+./souk load flash-sale --direct --users "$buyers" --units "$units" --keep "$SOUK_STATE/crowd" --timeout 60s \
+    --fail-if 'visit.flash-sale.errors>0' --json "$work/run" >&2 || status=$?
 [ -s "$work/run" ] || exit "$status"
 jq -c --argjson buyers "$buyers" --argjson units "$units" --argjson status "$status" --argjson load "$load" --argjson cores "$(nproc)" \
     --arg commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" --arg at "$(date -u +%FT%TZ)" '
