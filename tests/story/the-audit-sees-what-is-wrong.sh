@@ -68,7 +68,8 @@ falsified C7 "$event $message" "a second mail about an event" notification \
 falsified C7 "$message" "a mail that went out once too often" notification \
     "UPDATE deliveries SET attempts = attempts - 1 WHERE id = '$mail'" "UPDATE deliveries SET attempts = attempts + 1 WHERE id = '$mail'"
 falsified C7 "<lost@souk.example>" "a mail that never arrived" notification \
-    "UPDATE deliveries SET message_id = '<lost@souk.example>' WHERE id = '$mail'" "UPDATE deliveries SET message_id = '$message' WHERE id = '$mail'"
+    "UPDATE deliveries SET message_id = '<lost@souk.example>', sent_at = sent_at + interval '1 min' WHERE id = '$mail'" \
+    "UPDATE deliveries SET message_id = '$message', sent_at = sent_at - interval '1 min' WHERE id = '$mail'"
 
 falsified C8 "$nobody" "stock that is held for nobody" seller \
     "INSERT INTO holds (order_id, state, expires_at, updated_at) VALUES ('$nobody', 'held', now() + interval '1 h', now() - interval '3 min')" \
