@@ -35,6 +35,7 @@
 #define BATCH_LIMIT           50
 #define SLICE_US              (50 * USEC_PER_MS)
 #define REST_LIMIT_US         (1 * USEC_PER_SEC)
+#define BACKLOG_AGE_US        (5 * USEC_PER_SEC)
 #define ATTEMPTS              3
 #define ATTEMPT_PAUSE_US      (20 * USEC_PER_MS)
 #define DATABASE_ANSWER_US    (2 * USEC_PER_SEC)
@@ -310,11 +311,13 @@ static void settle(struct incoming *list, size_t count)
 }
 
 /* A backlog could be worked off as fast as the machine goes, and whoever shops meanwhile would wait
- * for the same processors and the same database. So a consumer whose batches come full works for
- * BACKLOG_SHARE percent of the time. */
-static void leave_room(size_t count, int64_t begun_us)
+ * for the same processors and the same database. So a consumer whose batches come full, and of
+ * events that are BACKLOG_AGE_US old, works for BACKLOG_SHARE percent of the time. Younger ones are
+ * what is being bought now: to put them off would only make a backlog of them. */
+static void leave_room(const struct incoming *newest, size_t count, int64_t begun_us)
 {
-    if (count < BATCH_LIMIT || app()->draining)
+    if (count < BATCH_LIMIT || app()->draining ||
+        clock_wall_us() - newest->event.timestamp_us < BACKLOG_AGE_US)
         return;
     int64_t share = processes_share(config_i64("BACKLOG_SHARE"), 1);
     int64_t worked_us = clock_mono_us() - begun_us;
@@ -348,7 +351,7 @@ static void on_batch(void *ctx, struct bus_message *const *deliveries, size_t co
             break;
         }
     periodics_nudge_late();
-    leave_room(count, begun_us);
+    leave_room(&list[count - 1], count, begun_us);
 }
 
 static int inbox_purge(void)
