@@ -416,11 +416,11 @@ told() {
 # proof SINCE [LOST]: every event in an outbox is in the audit stream (but for LOST of them), and was handled or lies
 # dead with each who asked for it.
 proof() {
-    local since=$1 lost=${2:-0} strangers missing
+    local since=$1 lost=${2:-0} strangers missing # also told in $WORK/missing
     told "$WORK/told"
     heard "$WORK/heard" "$WORK/told"
     cut -d' ' -f1 "$WORK/told" | sort >"$WORK/told.ids"
-    missing=$(comm -23 "$WORK/told.ids" <(cut -d' ' -f1 "$WORK/heard" | sort -u))
+    missing=$(comm -23 "$WORK/told.ids" <(cut -d' ' -f1 "$WORK/heard" | sort -u) | tee "$WORK/missing")
     strangers=$(awk -v since="$since" '$2 >= since { print $1 }' "$WORK/heard" | sort -u | comm -23 - "$WORK/told.ids")
     if [ "$(grep -c . <<<"$missing")" -le "$lost" ]; then
         ok "every event of the outboxes is in the audit stream but for $(grep -c . <<<"$missing") ($(wc -l <"$WORK/told.ids") events, $(wc -l <"$WORK/heard") messages)"
@@ -429,6 +429,14 @@ proof() {
     fi
     is "and nothing else has come into it" "$strangers" ''
     gapless
+}
+
+# tell_again ID...: publishes these events once more, as docs/RUNBOOK.md says.
+tell_again() {
+    local svc
+    for svc in "${SERVICES[@]}"; do
+        admin_psql -d "souk_$svc" -c "UPDATE outbox SET published_at = NULL WHERE event_id = ANY ('{$(tr ' ' , <<<"$*")}')" >/dev/null
+    done
 }
 
 # gapless: every event was handled by each who asked for it, or lies dead; soukctl says so.

@@ -44,7 +44,7 @@ load 2 "so is a plan that is none" browse --rate 5@
 load 3 "nobody at home is exit 3" browse --target http://127.0.0.1:1
 
 # Shoppers that are kept.
-people() { sql auth "SELECT count(*) FROM users WHERE 'user' = ANY (roles)"; }
+people() { sql auth "SELECT count(*) FROM users WHERE email LIKE 'shopper-%@load.example'"; }
 load 0 "shoppers are kept in a file" browse "${short[@]}" --keep "$WORK/kept"
 is "for its owner alone, a line each" "$(stat -c %a "$WORK/kept") $(wc -l <"$WORK/kept")" "600 4"
 cp "$WORK/kept" "$WORK/kept.old"
