@@ -35,7 +35,7 @@
 #define BATCH_LIMIT           50
 #define SLICE_US              (50 * USEC_PER_MS)
 #define REST_LIMIT_US         (1 * USEC_PER_SEC)
-#define BACKLOG_AGE_US        (5 * USEC_PER_SEC)
+#define BACKLOG_AGE_US        (30 * USEC_PER_SEC)
 #define ATTEMPTS              3
 #define ATTEMPT_PAUSE_US      (20 * USEC_PER_MS)
 #define DATABASE_ANSWER_US    (2 * USEC_PER_SEC)
