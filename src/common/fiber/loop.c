@@ -132,7 +132,8 @@ static struct event_base *base_new(void)
 
     loop_require(config, "event_config_new");
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK); /* one thread; others use loop_post */
-    event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST); /* nobody dup()s a socket */
+    event_config_set_flag(
+        config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST); /* nobody dup()s a socket */
     struct event_base *base = event_base_new_with_config(config);
     loop_require(base, "event_base_new");
     event_config_free(config);
