@@ -49,16 +49,6 @@ void price_forget(const char *sku)
         cached_free(c);
 }
 
-static struct price price_copy(struct arena *a, const struct price *from)
-{
-    struct price p = *from;
-    p.sku = arena_strdup(a, from->sku);
-    p.name = arena_strdup(a, from->name);
-    p.seller_id = arena_strdup(a, from->seller_id);
-    p.status = arena_strdup(a, from->status);
-    return p;
-}
-
 static void cache_put(const struct price *p)
 {
     price_forget(p->sku);
@@ -67,7 +57,7 @@ static void cache_put(const struct price *p)
     struct cached_price *c = MEM_NEW(struct cached_price);
     snprintf(c->sku, sizeof(c->sku), "%s", p->sku);
     c->arena = arena_new();
-    c->price = price_copy(c->arena, p);
+    struct_copy(c->arena, &price_table, p, &c->price);
     c->until_us = clock_mono_us() + config_i64("PRICE_CACHE_S") * USEC_PER_SEC;
     HASH_ADD_STR(cache, sku, c);
 }
@@ -75,8 +65,10 @@ static void cache_put(const struct price *p)
 int price_get(struct request *req, const char *sku, struct price *ret_price)
 {
     struct cached_price *c = cache_find(sku);
-    if (c && c->until_us > clock_mono_us())
-        return *ret_price = price_copy(req->arena, &c->price), 0;
+    if (c && c->until_us > clock_mono_us()) {
+        struct_copy(req->arena, &price_table, &c->price, ret_price);
+        return 0;
+    }
     struct price_page page;
     struct peer_answer answer;
     TRY(peer_call(&(struct peer_call){.peer = "seller",

@@ -43,6 +43,7 @@ struct delivery {
 };
 extern const struct table notification_table; /* what its recipient sees */
 extern const struct table delivery_table;     /* what an admin sees */
+extern const struct table claim_table;        /* what the sender needs; in store.c */
 
 struct delivery_params {
     const char *delivery_id;

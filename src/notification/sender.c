@@ -6,6 +6,7 @@
  * message is begun whose lease could end before the channel's time limit: what is left then goes
  * back to its row. */
 
+#include "common/app/handover.h"
 #include "common/app/metrics.h"
 #include "notification/notification.h"
 
@@ -31,15 +32,7 @@ struct handful {
     struct arena *arena; /* stays until all is noted */
 };
 
-/* What was handed over, batch by batch. */
-struct taken {
-    struct taken *next;
-    struct arena *arena; /* of the deliveries, and of this */
-    struct list deliveries;
-    int64_t until_us;
-};
-static struct taken *taken, **taken_end = &taken;
-static size_t taken_count;
+static struct handovers taken;
 
 static bool look_due;
 static int64_t looked_us;
@@ -169,50 +162,19 @@ static void send_all(struct handful *h)
 
 size_t sender_room(void)
 {
-    return taken_count < TAKE_LIMIT ? TAKE_LIMIT - taken_count : 0;
-}
-
-static struct delivery delivery_copy(struct arena *a, const struct delivery *d)
-{
-    struct delivery copy = *d;
-    copy.id = arena_strdup(a, d->id);
-    copy.template = arena_strdup(a, d->template);
-    copy.channel = arena_strdup(a, d->channel);
-    copy.recipient = arena_strdup(a, d->recipient);
-    copy.user_id = arena_strdup(a, d->user_id);
-    copy.subject = arena_strdup(a, d->subject);
-    copy.message = arena_strdup(a, d->message);
-    copy.message_id = arena_strdup(a, d->message_id);
-    copy.correlation_id = arena_strdup(a, d->correlation_id);
-    copy.sealed = arena_strdup(a, d->sealed);
-    return copy;
+    return taken.count < TAKE_LIMIT ? TAKE_LIMIT - taken.count : 0;
 }
 
 void sender_take(struct list deliveries, int64_t until_us)
 {
-    struct arena *a = arena_new();
-    struct taken *t = ARENA_NEW(a, struct taken);
-    struct delivery *copies = arena_array(a, deliveries.len, sizeof(*copies));
-    for (size_t i = 0; i < deliveries.len; i++)
-        copies[i] = delivery_copy(a, LIST_AT(deliveries, struct delivery, i));
-    *t = (struct taken){.arena = a, .deliveries = {deliveries.len, copies}, .until_us = until_us};
-    *taken_end = t;
-    taken_end = &t->next;
-    taken_count += deliveries.len;
+    handover_put(&taken, &claim_table, deliveries, until_us);
     app_nudge(SENDER);
 }
 
 static void send_taken(void)
 {
-    while (taken) {
-        struct taken *t = taken;
-        struct handful h = {.deliveries = t->deliveries, .until_us = t->until_us};
-        taken = t->next;
-        if (!taken)
-            taken_end = &taken;
-        send_all(&h);
-        taken_count -= t->deliveries.len;
-        arena_free(t->arena);
+    for (const struct handover *h; (h = handover_take(&taken, fiber_arena()));) {
+        send_all(&(struct handful){.deliveries = h->items, .until_us = h->until_us});
         arena_reset(fiber_arena());
     }
 }

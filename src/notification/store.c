@@ -10,7 +10,6 @@
  * learns it by mail or not at all, so no preference is asked. */
 #define OPEN_ORDERS "('order_shipped', 'order_cancelled', 'payment_refunded') "
 
-/* What the sender needs. */
 #define CLAIM_COLUMNS                                                                              \
     "id, template, channel, recipient, subject, message, body_text, body_html, sealed, user_id, "  \
     "message_id, correlation_id, attempts, created_at, status"
@@ -31,7 +30,7 @@ static const struct field claim_fields[] = {
     FIELD_TIME(struct delivery, created_at, "createdAt"),
     FIELD_TEXT(struct delivery, status, "status"),
 };
-static const struct table claim_table = TABLE("ClaimRow", struct delivery, claim_fields);
+const struct table claim_table = TABLE("ClaimRow", struct delivery, claim_fields);
 
 enum {
     SQL_ADD,

@@ -15,6 +15,7 @@
  * Every checkout passes here once, so results of a batch share a transaction; when it fails, each
  * is written alone and only the guilty one stays behind for its next lease. */
 
+#include "common/app/handover.h"
 #include "common/app/metrics.h"
 #include "common/base/uuid.h"
 #include "payment/payment.h"
@@ -55,14 +56,8 @@ static int64_t refunds_looked_us;
 static bool payments_due;
 static int64_t payments_looked_us;
 
-/* Payments that were ordered, and claimed by that, in the order of their batches. */
-struct handed {
-    struct handed *next;
-    struct arena *arena; /* of the payments, and of this */
-    struct list payments;
-    int64_t until_us;
-};
-static struct handed *handed, **handed_end = &handed;
+/* Payments that were ordered, and claimed by that. */
+static struct handovers ordered;
 
 /* ---- asking the bank ---- */
 
@@ -358,62 +353,29 @@ static void work_payments(struct list due)
 
 /* ---- what was handed over ---- */
 
-static struct payment payment_copy(struct arena *a, const struct payment *p)
-{
-    struct payment copy = *p;
-    copy.id = arena_strdup(a, p->id);
-    copy.order_id = arena_strdup(a, p->order_id);
-    copy.user_id = arena_strdup(a, p->user_id);
-    copy.status = arena_strdup(a, p->status);
-    copy.reason = arena_strdup(a, p->reason);
-    copy.user_email = arena_strdup(a, p->user_email);
-    copy.token = arena_strdup(a, p->token);
-    copy.reference = arena_strdup(a, p->reference);
-    copy.correlation_id = arena_strdup(a, p->correlation_id);
-    return copy;
-}
-
 /* What is not authorized yet is left to whoever works on it. */
 void payment_capture(struct list payments, int64_t until_us)
 {
-    struct arena *a = arena_new();
-    struct handed *h = ARENA_NEW(a, struct handed);
-    struct payment *copies = arena_array(a, payments.len, sizeof(*copies));
-    *h = (struct handed){.arena = a, .payments = {.items = copies}, .until_us = until_us};
+    struct payment *authorized = arena_array(fiber_arena(), payments.len, sizeof(*authorized));
+    struct list list = {.items = authorized};
     for (size_t i = 0; i < payments.len; i++) {
         const struct payment *p = LIST_AT(payments, struct payment, i);
         if (strcmp(p->status, "authorized") == 0)
-            copies[h->payments.len++] = payment_copy(a, p);
+            authorized[list.len++] = *p;
     }
-    *handed_end = h;
-    handed_end = &h->next;
+    handover_put(&ordered, &payment_table, list, until_us);
     app_nudge(WORKER);
 }
 
-static void batch_free(void *arena)
+/* All of it at once, as far as it still is ours. */
+static void work_ordered(void)
 {
-    arena_free(arena);
-}
-
-/* All of it at once, as far as it still is ours. It stays until the end of the tick, which works
- * under the last payment's correlation. */
-static void work_handed(void)
-{
-    struct handed *all = handed;
-    struct list due = {0};
-    size_t count = 0;
+    struct payment *payments = arena_array(fiber_arena(), ordered.count, sizeof(*payments));
+    struct list due = {.items = payments};
     int64_t now_us = clock_mono_us();
-    handed = NULL;
-    handed_end = &handed;
-    for (const struct handed *h = all; h; h = h->next) {
-        count += h->payments.len;
-        arena_adopt(fiber_arena(), h->arena, batch_free);
-    }
-    struct payment *payments = arena_array(fiber_arena(), count, sizeof(*payments));
-    due.items = payments;
-    for (const struct handed *h = all; h; h = h->next)
-        for (size_t i = 0; i < h->payments.len && h->until_us > now_us; i++)
-            payments[due.len++] = *LIST_AT(h->payments, struct payment, i);
+    for (const struct handover *h; (h = handover_take(&ordered, fiber_arena()));)
+        for (size_t i = 0; i < h->items.len && h->until_us > now_us; i++)
+            payments[due.len++] = *LIST_AT(h->items, struct payment, i);
     if (due.len)
         work_payments(due);
 }
@@ -513,8 +475,7 @@ static int look_for_refunds(void)
 /* A nudge that comes meanwhile makes the tick run again. */
 static int work(void)
 {
-    if (handed)
-        work_handed();
+    work_ordered();
     TRY(look_for_payments());
     return look_for_refunds();
 }

@@ -113,3 +113,9 @@ struct table {
 /* Rows: `data/` fills a struct from the columns in the order of the table's fields, one column
  * each, except money, which takes two (amount, currency). Lists, objects and texts come from
  * json/jsonb columns. */
+
+/* Deep copies: what a table's fields point to comes to lie in the arena too. Members that the table
+ * does not name are taken over as they are. */
+struct arena;
+void struct_copy(struct arena *a, const struct table *t, const void *from, void *ret_copy);
+struct list list_copy(struct arena *a, const struct table *t, struct list list);
