@@ -1,17 +1,3 @@
-#include <arpa/inet.h>
-#include <assert.h>
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/event.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-
-#include "common/base/mem.h"
-#include "common/base/uuid.h"
-#include "common/json/problem.h"
-#include "common/net/server_private.h"
-
 /* A door is one connection. It owns the socket and one end of a pair whose other end libevhtp takes
  * for its socket (server_evhtp.c). Its phases:
  *
@@ -30,40 +16,21 @@
  * There is one timer, and it is only ever moved nearer: when it rings too early it is set again. On
  * a busy connection the deadline moves with every request, and the timer is hardly touched.
  *
- * The reply is written straight to the socket; only what the kernel does not take goes through the
- * bufferevent's output. One system call a reply instead of three.
- *
  * Freeing: door_close() frees libevhtp's connection, so it must not run inside of libevhtp. All
  * that can be reached from there (a reply in the request callback, the hooks) ends in door_doom(),
  * which leaves the closing to the timer. */
 
-enum {
-    HELD_LIMIT = 2 * DOOR_HEAD_LIMIT, /* bytes of later requests that wait here, about */
-    LINGER_US = 1000 * 1000,          /* for the client to read our last words */
-};
+#include "common/net/server_door.h"
 
-enum phase { READ_HEAD, READ_BODY, HANDLE, FLUSH, LINGER };
+#include <arpa/inet.h>
+#include <assert.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <sys/socket.h>
 
-struct door {
-    struct http_server *server;
-    struct bufferevent *socket, *inner;
-    struct evhtp_connection *connection; /* NULL: freed */
-    struct event *timer;
-    LIST_ENTRY(door) link;
-    enum phase phase;
-    int64_t deadline_us; /* of the phase */
-    int64_t timer_us;    /* when the timer rings; 0: not set */
-    size_t judged;       /* door_judge's state */
-    enum http_method method;
-    struct exchange *exchange;
-    bool begun;       /* READ_HEAD: the first byte was seen */
-    bool engine_busy; /* libevhtp holds the former request still */
-    bool closing;     /* after the present reply */
-    bool client_done; /* has closed its side */
-    bool doomed;      /* the timer closes it */
-    bool peer_loopback;
-    char peer[INET6_ADDRSTRLEN];
-};
+#include "common/base/mem.h"
 
 static void read_head(struct door *d);
 static void door_close(struct door *d);
@@ -83,206 +50,21 @@ static void deadline_set(struct door *d, int64_t deadline_us)
     d->timer_us = deadline_us;
 }
 
-static void phase_set(struct door *d, enum phase phase, int64_t timeout_us)
+void door_enter(struct door *d, enum phase phase, int64_t timeout_us)
 {
     d->phase = phase;
     deadline_set(d, timeout_us == USEC_NEVER ? USEC_NEVER : clock_mono_us() + timeout_us);
 }
 
-static void door_wake(struct door *d)
+void door_wake(struct door *d)
 {
     event_active(d->timer, EV_TIMEOUT, 0);
 }
 
-static void door_doom(struct door *d)
+void door_doom(struct door *d)
 {
     d->doomed = true;
     door_wake(d);
-}
-
-/* ---- writing --------------------------------------------------------------------------------- */
-
-/* Sends what is in `bytes`, now or later. False: the socket is dead. */
-static bool write_out(struct door *d, struct evbuffer *bytes)
-{
-    if (evbuffer_get_length(bufferevent_get_output(d->socket)) == 0) {
-        while (evbuffer_get_length(bytes) > 0) {
-            int n = evbuffer_write(bytes, bufferevent_getfd(d->socket));
-            if (n < 0 && EVUTIL_SOCKET_ERROR() == EINTR)
-                continue;
-            if (n < 0 && EVUTIL_SOCKET_ERROR() != EAGAIN)
-                return false;
-            if (n <= 0)
-                break;
-        }
-    }
-    if (evbuffer_get_length(bytes) > 0)
-        bufferevent_write_buffer(d->socket, bytes);
-    return true;
-}
-
-static void linger(struct door *d)
-{
-    struct evbuffer *input = bufferevent_get_input(d->socket);
-
-    if (d->client_done || shutdown(bufferevent_getfd(d->socket), SHUT_WR) != 0) {
-        door_doom(d);
-        return;
-    }
-    evbuffer_drain(input, evbuffer_get_length(input));
-    bufferevent_setwatermark(d->socket, EV_READ, 0, HELD_LIMIT);
-    phase_set(d, LINGER, LINGER_US);
-}
-
-/* The reply has left. */
-static void flushed(struct door *d)
-{
-    if (d->closing) {
-        linger(d);
-        return;
-    }
-    d->judged = 0;
-    d->begun = false;
-    phase_set(d, READ_HEAD, d->server->config.idle_timeout_us);
-    if (evbuffer_get_length(bufferevent_get_input(d->socket)) > 0 && !d->engine_busy)
-        door_wake(d); /* not at once: a row of refusals would pile up on the stack */
-}
-
-static void send_and_flush(struct door *d, struct evbuffer *bytes)
-{
-    if (!write_out(d, bytes)) {
-        door_doom(d);
-        return;
-    }
-    if (evbuffer_get_length(bufferevent_get_output(d->socket)) > 0)
-        phase_set(d, FLUSH, d->server->config.write_timeout_us);
-    else
-        flushed(d);
-}
-
-static const char *reason_phrase(int status)
-{
-    switch (status) {
-    case 200:
-        return "OK";
-    case 201:
-        return "Created";
-    case 202:
-        return "Accepted";
-    case 204:
-        return "No Content";
-    case 207:
-        return "Multi-Status";
-    case 303:
-        return "See Other";
-    case 304:
-        return "Not Modified";
-    default:
-        return status >= 400 ? problem_status_title(status) : "";
-    }
-}
-
-bool door_closes(const struct door *d)
-{
-    return d->closing || d->client_done || d->server->draining || !d->exchange->head.keep_alive;
-}
-
-void door_forward(struct door *d, int status)
-{
-    struct evbuffer *reply = bufferevent_get_input(d->inner);
-    char line[64];
-    size_t eol_len;
-
-    struct evbuffer_ptr eol = evbuffer_search_eol(reply, NULL, &eol_len, EVBUFFER_EOL_CRLF_STRICT);
-    assert(eol.pos > 0 && "the pair hands a reply over at once");
-    evbuffer_drain(reply, (size_t)eol.pos);
-    int n = snprintf(line, sizeof(line), "HTTP/1.1 %d %s", status, reason_phrase(status));
-    evbuffer_prepend(reply, line, (size_t)n);
-
-    d->closing = door_closes(d);
-    struct exchange *x = d->exchange;
-    d->exchange = NULL;
-    x->door = NULL;
-    x->request = NULL;
-    send_and_flush(d, reply);
-    exchange_unref(x);
-}
-
-/* ---- refusing -------------------------------------------------------------------------------- */
-
-void door_problem(
-    struct http_server *s, int status, const char *detail, char *correlation_id, struct buf *out)
-{
-    uuid_make(correlation_id);
-    problem_write(out, &(struct problem){
-                           .status = status,
-                           .code = problem_status_code(status),
-                           .title = problem_status_title(status),
-                           .detail = detail,
-                           .correlation_id = correlation_id,
-                       });
-    if (s->config.on_refused)
-        s->config.on_refused(s->config.ctx, status);
-}
-
-/* `lines` are more header lines, each with its CRLF. */
-static void problem_send(struct door *d, int status, const char *correlation_id,
-    int64_t retry_after_s, const char *lines, const struct buf *body)
-{
-    struct evbuffer *bytes = evbuffer_new();
-
-    evbuffer_add_printf(bytes,
-        "HTTP/1.1 %d %s\r\n"
-        "Content-Type: " PROBLEM_CONTENT_TYPE "\r\n"
-        "Content-Length: %zu\r\n"
-        "Date: %s\r\n"
-        "X-Content-Type-Options: nosniff\r\n"
-        "X-Correlation-ID: %s\r\n"
-        "Cache-Control: no-store\r\n"
-        "%s%s",
-        status, reason_phrase(status), body->len, http_server_date(d->server), correlation_id,
-        d->closing ? "Connection: close\r\n" : "", lines);
-    if (retry_after_s > 0)
-        evbuffer_add_printf(bytes, "Retry-After: %lld\r\n", (long long)retry_after_s);
-    evbuffer_add(bytes, "\r\n", 2);
-    if (d->method != HTTP_HEAD)
-        evbuffer_add(bytes, body->ptr, body->len);
-    send_and_flush(d, bytes);
-    evbuffer_free(bytes);
-}
-
-void door_refuse(struct door *d, int status, const char *detail)
-{
-    char correlation_id[UUID_TEXT_SIZE];
-    struct buf body = {0};
-
-    door_problem(d->server, status, detail, correlation_id, &body);
-    d->closing = true;
-    problem_send(d, status, correlation_id, status == 503, "", &body);
-    buf_deinit(&body);
-}
-
-/* The request was sound, and there is no room for it: the connection may bring the next one. */
-static void door_decline(struct door *d, struct http_refusal *refusal)
-{
-    struct exchange *x = d->exchange;
-    struct buf body = {0};
-
-    if (!*refusal->correlation_id)
-        uuid_make(refusal->correlation_id);
-    problem_write(&body, &(struct problem){
-                             .status = refusal->status,
-                             .code = refusal->code,
-                             .title = refusal->title,
-                             .detail = refusal->detail,
-                             .correlation_id = refusal->correlation_id,
-                         });
-    d->closing = door_closes(d) || !x->head.http11;
-    d->exchange = NULL;
-    exchange_unref(x);
-    problem_send(
-        d, refusal->status, refusal->correlation_id, refusal->retry_after_s, refusal->lines, &body);
-    buf_deinit(&body);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -296,7 +78,7 @@ static void hand_over(struct door *d)
     int n = snprintf(text, sizeof(text), "%s %.*s HTTP/1.1\r\nHost: souk\r\n\r\n",
         http_method_name(d->exchange->head.method), SPAN_ARG(path));
     assert(n > 0 && (size_t)n < sizeof(text));
-    phase_set(d, HANDLE, USEC_NEVER);
+    door_enter(d, HANDLE, USEC_NEVER);
     d->engine_busy = true;
     bufferevent_write(d->inner, text, (size_t)n);
 }
@@ -333,12 +115,12 @@ static void await_body(struct door *d)
     size_t size = (size_t)d->exchange->head.content_length;
     struct evbuffer *input = bufferevent_get_input(d->socket);
 
-    phase_set(d, READ_BODY, d->server->config.body_timeout_us);
+    door_enter(d, READ_BODY, d->server->config.body_timeout_us);
     bufferevent_setwatermark(d->socket, EV_READ, size, size > HELD_LIMIT ? size : HELD_LIMIT);
     if (d->exchange->head.expect_continue && evbuffer_get_length(input) == 0) {
         struct evbuffer *go = evbuffer_new();
         evbuffer_add_printf(go, "HTTP/1.1 100 Continue\r\n\r\n");
-        if (!write_out(d, go))
+        if (!door_write(d, go))
             door_doom(d);
         evbuffer_free(go);
     }
@@ -441,7 +223,7 @@ static void on_writable(struct bufferevent *socket, void *arg)
     struct door *d = arg;
 
     if (d->phase == FLUSH)
-        flushed(d);
+        door_flushed(d);
 }
 
 /* The client has closed its side. That it still reads cannot be known; a handler that has its reply
@@ -575,7 +357,7 @@ struct door *door_new(struct http_server *s, struct bufferevent *socket, struct 
     bufferevent_setcb(socket, on_readable, on_writable, on_event, d);
     bufferevent_setwatermark(socket, EV_READ, 0, HELD_LIMIT);
     bufferevent_enable(socket, EV_READ | EV_WRITE);
-    phase_set(d, READ_HEAD, s->config.idle_timeout_us);
+    door_enter(d, READ_HEAD, s->config.idle_timeout_us);
     return d;
 }
 
@@ -615,7 +397,7 @@ static void door_drain(struct door *d)
         return;
     /* A request that has arrived, but was not looked at yet, is served. */
     if (recv(bufferevent_getfd(d->socket), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
-        linger(d);
+        door_linger(d);
 }
 
 void doors_drain(struct http_server *s)

@@ -1,11 +1,12 @@
 #pragma once
 
-/* The HTTP server's inside. Four parts, each in its file:
+/* The HTTP server's inside. Four parts:
  *
- *   server.c           life: listening, draining, freeing
- *   server_door.c      a connection: owns the socket, lets whole requests through, one at a time
- *   server_exchange.c  one request and its reply: owned by the door and by the handler's fiber
- *   server_evhtp.c     libevhtp, behind the door (the only includer of evhtp)
+ *   server.c             life: listening, draining, freeing
+ *   server_door.c        a connection: owns the socket, lets whole requests through, one at a time
+ *   server_door_reply.c  what is sent to it
+ *   server_exchange.c    one request and its reply: owned by the door and by the handler's fiber
+ *   server_evhtp.c       libevhtp, behind the door (the only includer of evhtp)
  */
 
 #include <netinet/in.h>
