@@ -248,6 +248,6 @@ int store_rebuilding(struct rebuild **ret_rebuild)
 {
     struct pg_result result;
     TRY(pg_query(app()->pg, &aibuddy_statements[SQL_REBUILDING], PG_NO_ARGS, &result));
-    *ret_rebuild = result.rows.len ? PG_ROW(result, struct rebuild, 0) : NULL;
+    *ret_rebuild = PG_FIRST(result, struct rebuild);
     return 0;
 }

@@ -238,7 +238,7 @@ static int find_user(int statement, struct pg_args args, struct user **ret_user)
 {
     struct pg_result result;
     TRY(pg_query(app()->pg, &auth_statements[statement], args, &result));
-    *ret_user = result.rows.len ? PG_ROW(result, struct user, 0) : NULL;
+    *ret_user = PG_FIRST(result, struct user);
     return 0;
 }
 
@@ -256,7 +256,7 @@ int store_user_lock(struct pg_tx *tx, const char *user_id, struct user **ret_use
 {
     struct pg_result result;
     TRY(pg_run(tx, &auth_statements[SQL_USER_LOCK], PG_ARGS(PG_TEXT(user_id)), &result));
-    *ret_user = result.rows.len ? PG_ROW(result, struct user, 0) : NULL;
+    *ret_user = PG_FIRST(result, struct user);
     return 0;
 }
 
@@ -323,7 +323,7 @@ int store_refresh(const char *token, const char *successor, const char *client, 
         PG_ARGS(PG_TEXT(token_digest(token)), PG_TEXT(token_digest(successor)), PG_TEXT(client),
             PG_I64(lifetime_s), PG_I64(config_i64("SESSION_MAX_S"))),
         &result));
-    *ret_refreshed = result.rows.len ? PG_ROW(result, struct refreshed, 0) : NULL;
+    *ret_refreshed = PG_FIRST(result, struct refreshed);
     return 0;
 }
 
@@ -332,7 +332,7 @@ int store_refresh_state(const char *token, struct refresh_state **ret_state)
     struct pg_result result;
     TRY(pg_query(app()->pg, &auth_statements[SQL_REFRESH_STATE],
         PG_ARGS(PG_TEXT(token_digest(token))), &result));
-    *ret_state = result.rows.len ? PG_ROW(result, struct refresh_state, 0) : NULL;
+    *ret_state = PG_FIRST(result, struct refresh_state);
     return 0;
 }
 
@@ -390,7 +390,7 @@ int store_purge(void)
 
 static struct user_address *first_address(struct pg_result result)
 {
-    return result.rows.len ? PG_ROW(result, struct user_address, 0) : NULL;
+    return PG_FIRST(result, struct user_address);
 }
 
 int store_addresses(const char *user_id, int64_t before_us, const char *before_id, int64_t limit,

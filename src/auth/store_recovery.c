@@ -32,7 +32,7 @@ int store_mail_token_user(const char *purpose, const char *token, struct user **
     struct pg_result result;
     TRY(pg_query(app()->pg, &auth_statements[SQL_MAIL_TOKEN_USER],
         PG_ARGS(PG_TEXT(purpose), PG_TEXT(token_digest(token))), &result));
-    *ret_user = result.rows.len ? PG_ROW(result, struct user, 0) : NULL;
+    *ret_user = PG_FIRST(result, struct user);
     return 0;
 }
 
@@ -48,7 +48,7 @@ int store_email_verify(
     struct pg_result result;
     TRY(pg_run(tx, &auth_statements[SQL_EMAIL_VERIFY], PG_ARGS(PG_TEXT(user_id), PG_TEXT(email)),
         &result));
-    *ret_user = result.rows.len ? PG_ROW(result, struct user, 0) : NULL;
+    *ret_user = PG_FIRST(result, struct user);
     return 0;
 }
 
@@ -66,7 +66,7 @@ int store_reset_take(struct pg_tx *tx, struct reset_request **ret_request)
 {
     struct pg_result result;
     TRY(pg_run(tx, &auth_statements[SQL_RESET_TAKE], PG_NO_ARGS, &result));
-    *ret_request = result.rows.len ? PG_ROW(result, struct reset_request, 0) : NULL;
+    *ret_request = PG_FIRST(result, struct reset_request);
     return 0;
 }
 
@@ -74,7 +74,7 @@ int store_user_by_email(struct pg_tx *tx, const char *email, struct user **ret_u
 {
     struct pg_result result;
     TRY(pg_run(tx, &auth_statements[SQL_USER_BY_EMAIL], PG_ARGS(PG_TEXT(email)), &result));
-    *ret_user = result.rows.len ? PG_ROW(result, struct user, 0) : NULL;
+    *ret_user = PG_FIRST(result, struct user);
     return 0;
 }
 

@@ -155,7 +155,7 @@ static int run_for_cart(struct pg_tx *tx, const struct pg_statement *statement, 
 {
     struct pg_result result;
     TRY(run(tx, statement, args, &result));
-    *ret_cart = result.rows.len ? PG_ROW(result, struct cart, 0) : NULL;
+    *ret_cart = PG_FIRST(result, struct cart);
     return 0;
 }
 
@@ -262,7 +262,7 @@ static int run_for_checkout(
 {
     struct pg_result result;
     TRY(pg_query(app()->pg, statement, args, &result));
-    *ret_checkout = result.rows.len ? PG_ROW(result, struct checkout, 0) : NULL;
+    *ret_checkout = PG_FIRST(result, struct checkout);
     return 0;
 }
 

@@ -92,7 +92,7 @@ int book_unfinished(struct book *b, struct replay **ret_replay)
 {
     struct pg_result found;
     TRY(pg_query(b->pool, &unfinished_statement, PG_NO_ARGS, &found));
-    *ret_replay = found.rows.len ? PG_ROW(found, struct replay, 0) : NULL;
+    *ret_replay = PG_FIRST(found, struct replay);
     return 0;
 }
 

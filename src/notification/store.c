@@ -237,7 +237,7 @@ int store_preferences(const char *user_id, struct preferences **ret_preferences)
     struct pg_result result;
     TRY(pg_query(
         app()->pg, &notification_statements[SQL_PREFERENCES], PG_ARGS(PG_TEXT(user_id)), &result));
-    *ret_preferences = result.rows.len ? PG_ROW(result, struct preferences, 0) : NULL;
+    *ret_preferences = PG_FIRST(result, struct preferences);
     return 0;
 }
 
@@ -284,7 +284,7 @@ static int one_of(
 {
     struct pg_result result;
     TRY(pg_run(tx, s, PG_ARGS(PG_TEXT(id)), &result));
-    *ret_delivery = result.rows.len ? PG_ROW(result, struct delivery, 0) : NULL;
+    *ret_delivery = PG_FIRST(result, struct delivery);
     return 0;
 }
 

@@ -106,7 +106,7 @@ int store_get(struct pg_tx *tx, const char *order_id, bool for_update, struct or
     struct pg_result result;
     TRY(pg_run(tx, &order_statements[for_update ? SQL_LOCK : SQL_GET], PG_ARGS(PG_TEXT(order_id)),
         &result));
-    *ret_order = result.rows.len ? PG_ROW(result, struct order, 0) : NULL;
+    *ret_order = PG_FIRST(result, struct order);
     return 0;
 }
 
@@ -124,7 +124,7 @@ int store_find(
     struct pg_result result;
     TRY(pg_query(app()->pg, &order_statements[SQL_VISIBLE],
         PG_ARGS(PG_TEXT(order_id), PG_TEXT(reader_id), PG_BOOL(reader_sells)), &result));
-    *ret_order = result.rows.len ? PG_ROW(result, struct order, 0) : NULL;
+    *ret_order = PG_FIRST(result, struct order);
     return 0;
 }
 

@@ -151,7 +151,7 @@ static int find(const char *key, struct charge_row **ret_row)
 {
     struct pg_result result;
     TRY(run(SQL_LOOKUP, PG_ARGS(PG_TEXT(key)), &result));
-    *ret_row = result.rows.len ? PG_ROW(result, struct charge_row, 0) : NULL;
+    *ret_row = PG_FIRST(result, struct charge_row);
     return 0;
 }
 

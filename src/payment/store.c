@@ -262,7 +262,7 @@ int store_method_find(const char *id, const char *user_id, struct payment_method
     struct pg_result result;
     TRY(pg_query(
         app()->pg, STATEMENT(METHOD_GET), PG_ARGS(PG_TEXT(id), PG_TEXT(user_id)), &result));
-    *ret_method = result.rows.len ? PG_ROW(result, struct payment_method, 0) : NULL;
+    *ret_method = PG_FIRST(result, struct payment_method);
     return 0;
 }
 
@@ -284,11 +284,6 @@ int store_methods_delete_all(struct pg_tx *tx, const char *user_id)
 
 /* ---- payments ---- */
 
-static struct payment *first_payment(const struct pg_result *result)
-{
-    return result->rows.len ? PG_ROW(*result, struct payment, 0) : NULL;
-}
-
 int store_insert(const char *id, const struct authorization_body *b, const char *correlation_id,
     struct payment **ret_payment)
 {
@@ -298,7 +293,7 @@ int store_insert(const char *id, const struct authorization_body *b, const char 
             PG_TEXT(b->payment_method_id), PG_I64(b->amount.amount), PG_TEXT(b->amount.currency),
             PG_TEXT(correlation_id), PG_I64(AUTHORIZE_LEASE_S)),
         &result));
-    *ret_payment = first_payment(&result);
+    *ret_payment = PG_FIRST(result, struct payment);
     return 0;
 }
 
@@ -306,7 +301,7 @@ int store_find(const char *id, const char *reader_id, struct payment **ret_payme
 {
     struct pg_result result;
     TRY(pg_query(app()->pg, STATEMENT(GET), PG_ARGS(PG_TEXT(id), PG_TEXT(reader_id)), &result));
-    *ret_payment = first_payment(&result);
+    *ret_payment = PG_FIRST(result, struct payment);
     return 0;
 }
 
@@ -315,7 +310,7 @@ int store_find_by_order(const char *order_id, const char *reader_id, struct paym
     struct pg_result result;
     TRY(pg_query(app()->pg, STATEMENT(GET_BY_ORDER), PG_ARGS(PG_TEXT(order_id), PG_TEXT(reader_id)),
         &result));
-    *ret_payment = first_payment(&result);
+    *ret_payment = PG_FIRST(result, struct payment);
     return 0;
 }
 
@@ -323,7 +318,7 @@ int store_lock(struct pg_tx *tx, const char *id, struct payment **ret_payment)
 {
     struct pg_result result;
     TRY(pg_run(tx, STATEMENT(LOCK), PG_ARGS(PG_TEXT(id)), &result));
-    *ret_payment = first_payment(&result);
+    *ret_payment = PG_FIRST(result, struct payment);
     return 0;
 }
 
@@ -331,7 +326,7 @@ int store_lock_by_order(struct pg_tx *tx, const char *order_id, struct payment *
 {
     struct pg_result result;
     TRY(pg_run(tx, STATEMENT(LOCK_BY_ORDER), PG_ARGS(PG_TEXT(order_id)), &result));
-    *ret_payment = first_payment(&result);
+    *ret_payment = PG_FIRST(result, struct payment);
     return 0;
 }
 
@@ -452,7 +447,7 @@ int store_refund_done(struct pg_tx *tx, const char *id, struct payment **ret_pay
 {
     struct pg_result result;
     TRY(pg_run(tx, STATEMENT(REFUND_DONE), PG_ARGS(PG_TEXT(id)), &result));
-    *ret_payment = first_payment(&result);
+    *ret_payment = PG_FIRST(result, struct payment);
     return 0;
 }
 

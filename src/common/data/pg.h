@@ -96,6 +96,8 @@ struct pg_result {
     int64_t affected; /* rows touched by INSERT/UPDATE/DELETE */
 };
 #define PG_ROW(result, type, i) LIST_AT((result).rows, type, i)
+/* The first row, or NULL. */
+#define PG_FIRST(result, type) ((result).rows.len ? PG_ROW(result, type, 0) : NULL)
 
 struct pg_tx;
 /* Takes a connection (waits its turn). The BEGIN goes out with the first statement. 0;
