@@ -202,10 +202,48 @@ bool hold_line_fits(const struct hold_line *l);
 /* Sets in `p` what is there in `b`; whether anything changed. */
 bool product_change(struct product *p, const struct product_body *b);
 
-/* ---- store.c ---- */
+/* ---- store.c, and store_stock.c for stock and holds ---- */
 
 extern const struct pg_statement seller_statements[];
 extern const size_t seller_statements_count;
+
+enum {
+    SQL_SELLER_INSERT,
+    SQL_SELLER_GET,
+    SQL_SELLER_LOCK,
+    SQL_SELLER_SAVE,
+    SQL_SELLER_CLOSE,
+    SQL_ACCOUNT_TURN,
+    SQL_ACCOUNT_CLOSE,
+    SQL_HOLDS_HURRY,
+    SQL_SHELVES_EMPTY,
+    SQL_PRODUCT_INSERT,
+    SQL_STOCK_INSERT,
+    SQL_PRODUCT_GET,
+    SQL_PRODUCT_LOCK,
+    SQL_PRODUCT_SAVE,
+    SQL_PRODUCTS,
+    SQL_PRODUCTS_OF_CATEGORY,
+    SQL_PRODUCTS_OF_SELLER,
+    SQL_PRODUCTS_SEARCH,
+    SQL_PRICES,
+    SQL_LEVEL_GET,
+    SQL_LEVEL_LOCK,
+    SQL_LEVELS,
+    SQL_LEVEL_SAVE,
+    SQL_ALERTED_SAVE,
+    SQL_MOVEMENT_ADD,
+    SQL_MOVEMENTS,
+    SQL_HOLD_TAKE,
+    SQL_HOLD_RETAKE,
+    SQL_HOLD_LOOK,
+    SQL_HOLD_GET,
+    SQL_HOLDS_MOVE,
+    SQL_STOCK_MOVE,
+    SQL_HOLD_BURY,
+    SQL_HOLDS_EXPIRED,
+    SQL_HOLD_SKUS,
+};
 
 /* Owners: NULL matches every seller. Those that find nothing give 0 with NULL. */
 int store_seller_insert(
@@ -228,9 +266,9 @@ int store_products(const struct product_list_params *p, bool all_states, int64_t
 int store_products_search(const struct product_list_params *p, bool all_states, int64_t after_rank,
     const char *after_sku, struct list *ret_products) PARKS;
 int store_prices(const char *skus, struct list *ret_prices) PARKS;
-/* Closes the profile and takes its products off the shelves; gives those that were on them. */
 /* Holds of the user that last longer end after `seconds`; queued. */
 int store_holds_hurry(struct pg_tx *tx, const char *user_id, int64_t seconds);
+/* Closes the profile and takes its products off the shelves; gives those that were on them. */
 int store_seller_close(struct pg_tx *tx, const char *id, struct list *ret_products) PARKS;
 
 int store_level_find(const char *sku, const char *owner, struct level **ret_level) PARKS;
