@@ -314,15 +314,20 @@ static void settle(struct incoming *list, size_t count)
  * for the same processors and the same database. So a consumer whose batches come full, and of
  * events that are BACKLOG_AGE_US old, works for BACKLOG_SHARE percent of the time. Younger ones are
  * what is being bought now: to put them off would only make a backlog of them. */
+int64_t inbox_rest_us(size_t count, int64_t age_us, int64_t worked_us, int64_t share)
+{
+    if (count < BATCH_LIMIT || age_us < BACKLOG_AGE_US)
+        return 0;
+    int64_t rest_us = worked_us * (100 - share) / share;
+    return rest_us < REST_LIMIT_US ? rest_us : REST_LIMIT_US;
+}
+
 static void leave_room(const struct incoming *newest, size_t count, int64_t begun_us)
 {
-    if (count < BATCH_LIMIT || app()->draining ||
-        clock_wall_us() - newest->event.timestamp_us < BACKLOG_AGE_US)
-        return;
-    int64_t share = processes_share(config_i64("BACKLOG_SHARE"), 1);
-    int64_t worked_us = clock_mono_us() - begun_us;
-    int64_t rest_us = worked_us * (100 - share) / share;
-    (void)fiber_sleep(rest_us < REST_LIMIT_US ? rest_us : REST_LIMIT_US);
+    int64_t rest_us = inbox_rest_us(count, clock_wall_us() - newest->event.timestamp_us,
+        clock_mono_us() - begun_us, processes_share(config_i64("BACKLOG_SHARE"), 1));
+    if (rest_us && !app()->draining)
+        (void)fiber_sleep(rest_us);
 }
 
 static void on_batch(void *ctx, struct bus_message *const *deliveries, size_t count)

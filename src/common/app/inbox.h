@@ -13,5 +13,10 @@ void inbox_pause(const char *reason); /* a literal */
 void inbox_resume(void);
 const char *inbox_paused(void); /* the reason; NULL: it isn't */
 
+/* How long the consumer rests after a batch of `count` events, the newest of them `age_us` old,
+ * that it has worked on for `worked_us`, so that it works for `share` (1 to 100) percent of the
+ * time; 0 unless they are a backlog. */
+int64_t inbox_rest_us(size_t count, int64_t age_us, int64_t worked_us, int64_t share);
+
 extern const struct pg_statement inbox_statements[];
 extern const size_t inbox_statements_count;

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/app/inbox.h"
 #include "common/app/metrics.h"
 #include "common/base/uuid.h"
 #include "common/json/pretty.h"
@@ -359,4 +360,39 @@ Test(inbox, two_processes_on_one_queue__share_the_work_and_no_event_is_handled_t
     cr_assert_eq(status, 0);
     cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM effects"), "400");
     cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM inbox"), "400");
+}
+
+/* ---- room for others ---- */
+
+#define FULL_BATCH 50
+#define OLD_US     (30 * USEC_PER_SEC)
+#define WORKED_US  (10 * USEC_PER_MS)
+
+Test(inbox_rest, full_batch_of_old_events__rests_by_its_share)
+{
+    cr_assert_eq(inbox_rest_us(FULL_BATCH, OLD_US, WORKED_US, 50), 10 * USEC_PER_MS);
+    cr_assert_eq(inbox_rest_us(FULL_BATCH, OLD_US, WORKED_US, 20), 40 * USEC_PER_MS);
+    cr_assert_eq(inbox_rest_us(FULL_BATCH, 40 * OLD_US, WORKED_US, 20), 40 * USEC_PER_MS);
+}
+
+Test(inbox_rest, younger_than_half_a_minute__goes_on)
+{
+    cr_assert_eq(inbox_rest_us(FULL_BATCH, OLD_US - 1, WORKED_US, 15), 0);
+    cr_assert_eq(inbox_rest_us(FULL_BATCH, 0, WORKED_US, 15), 0);
+    cr_assert_eq(inbox_rest_us(FULL_BATCH, -OLD_US, WORKED_US, 15), 0, "another host's clock");
+}
+
+Test(inbox_rest, batch_not_full__is_no_backlog)
+{
+    cr_assert_eq(inbox_rest_us(FULL_BATCH - 1, 40 * OLD_US, WORKED_US, 15), 0);
+}
+
+Test(inbox_rest, whole_share__never_rests)
+{
+    cr_assert_eq(inbox_rest_us(FULL_BATCH, OLD_US, WORKED_US, 100), 0);
+}
+
+Test(inbox_rest, slow_batch__rests_a_second_at_most)
+{
+    cr_assert_eq(inbox_rest_us(FULL_BATCH, OLD_US, 5 * USEC_PER_SEC, 1), 1 * USEC_PER_SEC);
 }
