@@ -64,3 +64,20 @@ int64_t in_ms(int64_t ms)
 {
     return clock_mono_us() + ms * MS;
 }
+
+void run_one_round(void)
+{
+    fiber_yield();
+}
+
+void noting_its_name(void *arg)
+{
+    note("%s", fiber_name(fiber_current()));
+}
+
+struct latch gate;
+
+void waiting_at_the_gate(void *arg)
+{
+    cr_assert_eq(latch_wait(&gate, "gate", USEC_NEVER, NULL), 0);
+}

@@ -26,11 +26,19 @@ void run(fiber_fn fn, void *arg);
 void open_loop(void);
 void close_loop(void); /* runs until idle, then frees the loop */
 
+/* Afterwards a fiber that was just started or woken has run as far as it can. */
+void run_one_round(void) PARKS;
+
 /* Appends a word, after a space unless it is the first. */
 void note(const char *fmt, ...) PRINTF(1, 2);
 const char *journal(void);
 
 #define cr_assert_journal(expected) cr_assert_str_eq(journal(), expected)
+
+/* Fibers of every day: one notes its name, the others wait until the gate is set. */
+void noting_its_name(void *arg);
+extern struct latch gate;
+void waiting_at_the_gate(void *arg) PARKS;
 
 /* "0", "ETIMEDOUT", "ECANCELED"... for the journal. */
 const char *outcome(int r);
