@@ -123,6 +123,22 @@ int dlq_close(struct dlq *d)
                   : broker_unreachable("it did not say goodbye; the last letters may come again");
 }
 
+int dlq_each(struct ctl *ctl, const struct queue_row *only, void (*look)(struct dlq *d, void *ctx),
+    void *ctx)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < queue_rows_count; i++) {
+        struct dlq d;
+        if (only && only != &queue_rows[i])
+            continue;
+        if ((r = dlq_open(ctl, &queue_rows[i], &d)) != 0)
+            return r;
+        look(&d, ctx);
+        r = dlq_close(&d);
+    }
+    return r;
+}
+
 /* An event that fails again is another letter: it has another time. */
 static const char *settled_key(struct arena *a, const struct letter *l)
 {
@@ -242,6 +258,7 @@ struct group {
 };
 
 struct listing {
+    struct letter_filter filter;
     struct arena *arena;
     struct group *groups, **last;
     int64_t total;
@@ -266,9 +283,10 @@ static struct group *group_of(struct listing *all, const struct letter *l)
     return g;
 }
 
-static void list_queue(struct listing *all, struct dlq *d, const struct letter_filter *f)
+static void list_queue(struct dlq *d, void *listing)
 {
-    struct letters chosen = dlq_select(d, f);
+    struct listing *all = listing;
+    struct letters chosen = dlq_select(d, &all->filter);
     for (size_t i = 0; i < chosen.count; i++) {
         const struct letter *l = chosen.at[i];
         struct group *g = group_of(all, l);
@@ -329,20 +347,12 @@ static void list_table(struct ctl *ctl, const struct listing *all)
 
 static int list_run(struct ctl *ctl, const struct args *args)
 {
-    struct letter_filter f;
     bool any;
     struct listing all = {.arena = fiber_arena()};
     all.last = &all.groups;
-    int r = dlq_filter(args, &f, &any);
-    for (size_t i = 0; r == 0 && i < queue_rows_count; i++) {
-        struct dlq d;
-        if (f.queue && f.queue != &queue_rows[i])
-            continue;
-        if ((r = dlq_open(ctl, &queue_rows[i], &d)) != 0)
-            break;
-        list_queue(&all, &d, &f);
-        r = dlq_close(&d);
-    }
+    int r = dlq_filter(args, &all.filter, &any);
+    if (r == 0)
+        r = dlq_each(ctl, all.filter.queue, list_queue, &all);
     if (r != 0)
         return r;
     (ctl->json ? list_json : list_table)(ctl, &all);
@@ -426,16 +436,19 @@ static void show_json(struct json_writer *w, const struct letter *l)
 }
 
 struct showing {
+    struct ctl *ctl;
+    struct letter_filter filter;
     struct buf out;
     struct json_writer json;
     size_t found;
     bool body_only;
 };
 
-static void show_queue(
-    struct ctl *ctl, struct dlq *d, const struct letter_filter *f, struct showing *s)
+static void show_queue(struct dlq *d, void *showing)
 {
-    struct letters chosen = dlq_select(d, f);
+    struct showing *s = showing;
+    struct ctl *ctl = s->ctl;
+    struct letters chosen = dlq_select(d, &s->filter);
     for (size_t i = 0; i < chosen.count; i++) {
         if (ctl->json)
             show_json(&s->json, chosen.at[i]);
@@ -449,23 +462,15 @@ static void show_queue(
 
 static int show_run(struct ctl *ctl, const struct args *args)
 {
-    struct showing s = {.body_only = args_given(args, "body")};
-    struct letter_filter f = {.ids = args->positions[0], .now_us = clock_wall_us()};
+    struct showing s = {.ctl = ctl,
+        .filter = {.ids = args->positions[0], .now_us = clock_wall_us()},
+        .body_only = args_given(args, "body")};
     const char *queue = args_text(args, "queue");
-    int r = 0;
-    if (queue && !(f.queue = queue_find(queue)))
+    if (queue && !(s.filter.queue = queue_find(queue)))
         return ctl_fail(CTL_USAGE, "--queue %s: there is no such queue or service", queue);
     s.json = json_writer_on(&s.out);
     json_array_begin(&s.json);
-    for (size_t i = 0; r == 0 && i < queue_rows_count; i++) {
-        struct dlq d;
-        if (f.queue && f.queue != &queue_rows[i])
-            continue;
-        if ((r = dlq_open(ctl, &queue_rows[i], &d)) != 0)
-            break;
-        show_queue(ctl, &d, &f, &s);
-        r = dlq_close(&d);
-    }
+    int r = dlq_each(ctl, s.filter.queue, show_queue, &s);
     json_array_end(&s.json);
     if (r == 0 && ctl->json)
         fprintf(ctl->out, "%s\n", s.out.ptr);

@@ -41,6 +41,9 @@ int dlq_open(struct ctl *ctl, const struct queue_row *queue, struct dlq *ret_dlq
 /* A letter that has come in since; NULL when none did in time. 0 or an exit code. */
 int dlq_arrival(struct dlq *d, int64_t timeout_us, struct letter **ret_letter);
 int dlq_close(struct dlq *d); /* 0 or an exit code: acks may be lost */
+/* Opens each queue in turn, or `only` this one, for a look at it. 0 or an exit code. */
+int dlq_each(struct ctl *ctl, const struct queue_row *only, void (*look)(struct dlq *d, void *ctx),
+    void *ctx);
 
 /* Letters that were acked. The broker may forget acks that it was still holding when the channel
  * was closed, so what was acked is looked for again. */

@@ -24,15 +24,17 @@
 /* ---- finding ---- */
 
 struct found {
+    const char *wanted; /* the event's id */
     const struct queue_row *queue;
     struct span body; /* in the fiber's arena */
     const char *type, *id;
     size_t count;
 };
 
-static void find_in(struct dlq *d, const char *id, struct found *f)
+static void find_in(struct dlq *d, void *found)
 {
-    struct letters chosen = dlq_select(d, &(struct letter_filter){.ids = id});
+    struct found *f = found;
+    struct letters chosen = dlq_select(d, &(struct letter_filter){.ids = f->wanted});
     if (chosen.count == 0)
         return;
     const struct bus_message *m = chosen.at[0]->message;
@@ -46,20 +48,12 @@ static void find_in(struct dlq *d, const char *id, struct found *f)
 static int find(struct ctl *ctl, const char *id, const char *queue, struct found *ret_found)
 {
     const struct queue_row *only = queue ? queue_find(queue) : NULL;
-    struct found f = {0};
+    struct found f = {.wanted = id};
     if (queue && !only)
         return ctl_fail(CTL_USAGE, "--queue %s: there is no such queue or service", queue);
-    for (size_t i = 0; i < queue_rows_count; i++) {
-        struct dlq d;
-        if (only && only != &queue_rows[i])
-            continue;
-        int r = dlq_open(ctl, &queue_rows[i], &d);
-        if (r != 0)
-            return r;
-        find_in(&d, id, &f);
-        if ((r = dlq_close(&d)) != 0)
-            return r;
-    }
+    int r = dlq_each(ctl, only, find_in, &f);
+    if (r != 0)
+        return r;
     if (f.count == 0)
         return ctl_fail(CTL_WRONG, "%s is in no dead letter queue", id);
     if (f.count > 1)
