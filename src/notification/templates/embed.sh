@@ -7,25 +7,15 @@ export LC_ALL=C
 output=$1
 shift
 folder=$(dirname "$1")
+strings=$(dirname "$0")/../../../tools/c-strings.awk
 
-# literal FILE [LAYOUT]: one C string a line; byte by byte, so that any text survives. The last line
-# of a subject has no newline.
+# literal FILE [LAYOUT]: C strings; the last line of a subject (no layout) has no newline.
 literal() {
     if [ $# = 2 ]; then
         awk -v content="$1" '$0 == "@content@" { while ((getline line < content) > 0) print line; next } { print }' "$2"
     else
         cat "$1"
-    fi | awk -v end="$([ $# != 2 ] || printf '%s' '\\n')" '
-    BEGIN { for (i = 1; i < 32; i++) escape[sprintf("%c", i)] = sprintf("\\%03o", i)
-            escape["\""] = "\\\""; escape["\\"] = "\\\\"; escape["?"] = "\\?" }
-    {
-        text = ""
-        for (i = 1; i <= length($0); i++) {
-            c = substr($0, i, 1)
-            text = text ((c in escape) ? escape[c] : c)
-        }
-        printf "        \"%s%s\"\n", text, end
-    }'
+    fi | awk -v end="$([ $# != 2 ] || printf '%s' '\\n')" -f "$strings"
 }
 
 {

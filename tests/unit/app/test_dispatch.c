@@ -1,18 +1,9 @@
 #include "common/app/dispatch.h"
 
-#include "common/app/metrics.h"
 #include "rig.h"
+#include "support/metrics_hold.h"
 
 #define THING "/things/" OTHER_ID
-
-static bool metrics_hold(const char *text)
-{
-    struct buf out = {0};
-    metrics_write(&out);
-    bool found = out.ptr && strstr(out.ptr, text);
-    buf_deinit(&out);
-    return found;
-}
 
 static void routes_are_found(void)
 {

@@ -2,19 +2,10 @@
 
 #include <stdlib.h>
 
-#include "common/app/metrics.h"
 #include "rig.h"
+#include "support/metrics_hold.h"
 
 #define THING "/things/" OTHER_ID
-
-static bool metrics_hold(const char *text)
-{
-    struct buf out = {0};
-    metrics_write(&out);
-    bool found = out.ptr && strstr(out.ptr, text);
-    buf_deinit(&out);
-    return found;
-}
 
 static struct seen look_from(const char *address)
 {

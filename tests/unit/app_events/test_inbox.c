@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include "common/app/inbox.h"
-#include "common/app/metrics.h"
 #include "common/base/uuid.h"
 #include "common/json/pretty.h"
+#include "support/metrics_hold.h"
 
 #define ID "01900000-0000-7000-8000-00000000000"
 
@@ -25,15 +25,6 @@ static const struct dead_letter *letter_of(
         if (letters[i].code && strcmp(letters[i].code, code) == 0)
             return &letters[i];
     return NULL;
-}
-
-static bool metrics_hold(const char *line)
-{
-    struct buf text = {0};
-    metrics_write(&text);
-    bool found = text.ptr && strstr(text.ptr, line);
-    buf_deinit(&text);
-    return found;
 }
 
 /* ---- the way through ---- */
