@@ -151,10 +151,8 @@ static int reset_next(bool *ret_more)
 static int resets_tick(void)
 {
     bool more = true;
-    while (more && !app()->draining) {
+    while (more && !app()->draining)
         TRY(reset_next(&more));
-        outbox_nudge();
-    }
     return 0;
 }
 

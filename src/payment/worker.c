@@ -348,7 +348,6 @@ static void work_payments(struct list due)
     FAULT("capture_after_provider");
     if (record_all(jobs, due.len) != 0)
         record_one_by_one(jobs, due.len);
-    outbox_nudge();
 }
 
 /* ---- what was handed over ---- */

@@ -281,8 +281,6 @@ static int run_handler(struct request *req)
         answer_problem(req, r);
     }
     idempotency_finish(req, answer_is_final(req->response->status));
-    if (req->http->method != HTTP_GET)
-        outbox_nudge();
     return 0;
 }
 

@@ -24,9 +24,6 @@ int outbox_add(
 /* An event that was published is kept in the outbox for so long. */
 #define OUTBOX_KEPT_DAYS 7
 #define OUTBOX_KEPT_TEXT "7 days"
-/* Hint that something was committed: the relay looks now instead of at its next poll. Called by the
- * app after each request and batch. */
-void outbox_nudge(void);
 
 /* A row of a service's consumer table (events.c). The handler runs in the batch's transaction,
  * exactly once per event id; it must not make remote calls (pg holds are asserted): what takes a

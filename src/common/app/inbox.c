@@ -350,11 +350,6 @@ static void on_batch(void *ctx, struct bus_message *const *deliveries, size_t co
     for (size_t i = 0; i < count; i++)
         suspect_acquit(deliveries[i]);
     metric_set(&in_hand_gauge, 0);
-    for (size_t i = 0; i < count; i++)
-        if (list[i].work.added) {
-            outbox_wake();
-            break;
-        }
     periodics_nudge_late();
     leave_room(&list[count - 1], count, begun_us);
 }

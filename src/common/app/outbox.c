@@ -8,6 +8,7 @@
 
 #include "common/app/outbox.h"
 
+#include "common/app/fresh.h"
 #include "common/app/metrics.h"
 #include "common/app/periodic.h"
 #include "common/app/relay.h"
@@ -90,33 +91,24 @@ static void write_envelope(struct buf *out, const struct event_kind *kind, const
     json_object_end(&w);
 }
 
-/* The events of one transaction, in the order in which they were added. */
-struct outbox_event {
-    struct outbox_event *next;
-    const char *id, *type, *aggregate_id, *correlation_id, *trace_parent, *body;
-};
-struct outbox_events {
-    struct outbox_event *first, **end;
-};
-
-static int insert_one(struct pg_tx *tx, const struct outbox_event *e)
+static int insert_one(struct pg_tx *tx, const struct outbox_row *e)
 {
     return pg_queue(tx, &outbox_statements[SQL_INSERT],
-        PG_ARGS(PG_TEXT(e->id), PG_TEXT(e->type), PG_TEXT(e->aggregate_id),
+        PG_ARGS(PG_TEXT(e->event_id), PG_TEXT(e->type), PG_TEXT(e->aggregate_id),
             PG_TEXT(e->correlation_id), PG_TEXT(e->trace_parent), PG_TEXT(e->body)));
 }
 
-static int insert_many(struct pg_tx *tx, const struct outbox_event *first)
+static int insert_many(struct pg_tx *tx, const struct fresh_event *first)
 {
     struct buf ids = {0}, types = {0}, aggregates = {0}, correlations = {0}, traces = {0},
                bodies = {0};
-    for (const struct outbox_event *e = first; e; e = e->next) {
-        pg_array_put(&ids, e->id);
-        pg_array_put(&types, e->type);
-        pg_array_put(&aggregates, e->aggregate_id);
-        pg_array_put(&correlations, e->correlation_id);
-        pg_array_put(&traces, e->trace_parent);
-        pg_array_put(&bodies, e->body);
+    for (const struct fresh_event *e = first; e; e = e->next) {
+        pg_array_put(&ids, e->row.event_id);
+        pg_array_put(&types, e->row.type);
+        pg_array_put(&aggregates, e->row.aggregate_id);
+        pg_array_put(&correlations, e->row.correlation_id);
+        pg_array_put(&traces, e->row.trace_parent);
+        pg_array_put(&bodies, e->row.body);
     }
     return pg_queue(tx, &outbox_statements[SQL_INSERT_MANY],
         PG_ARGS(PG_TEXT(pg_array_text(&ids)), PG_TEXT(pg_array_text(&types)),
@@ -127,17 +119,25 @@ static int insert_many(struct pg_tx *tx, const struct outbox_event *first)
 /* One statement for all, when the transaction ends. */
 static int insert_events(struct pg_tx *tx, void *arg)
 {
-    const struct outbox_events *events = arg;
-    return events->first->next ? insert_many(tx, events->first) : insert_one(tx, events->first);
+    struct fresh_events *events = arg;
+    TRY(events->first->next ? insert_many(tx, events->first) : insert_one(tx, &events->first->row));
+    fresh_announce(events);
+    return 0;
 }
 
-static void append(struct pg_tx *tx, struct outbox_event *e)
+static void events_ended(void *arg, int r)
 {
-    void **slot = pg_at_commit(tx, insert_events);
-    struct outbox_events *events = *slot;
+    fresh_settle(arg, r == 0);
+}
+
+static void append(struct pg_tx *tx, struct fresh_event *e)
+{
+    static const struct pg_end end = {insert_events, events_ended};
+    void **slot = pg_at_commit(tx, &end);
+    struct fresh_events *events = *slot;
     if (!events) {
-        *slot = events = arena_alloc(fiber_arena(), sizeof(*events));
-        *events = (struct outbox_events){.end = &events->first};
+        *slot = events = ARENA_NEW(fiber_arena(), struct fresh_events);
+        events->end = &events->first;
     }
     *events->end = e;
     events->end = &e->next;
@@ -154,29 +154,22 @@ int outbox_add(
     int r = 0;
     uuid_make(event_id);
     write_envelope(&body, kind, event_id, aggregate_id, correlation_id, payload);
-    struct outbox_event *e = arena_alloc(a, sizeof(*e));
     if (body.len <= BUS_BODY_LIMIT) {
-        *e = (struct outbox_event){.id = event_id,
+        struct fresh_event *e = ARENA_NEW(a, struct fresh_event);
+        e->row = (struct outbox_row){.event_id = event_id,
             .type = kind->type,
             .aggregate_id = arena_strdup(a, aggregate_id),
             .correlation_id = arena_strdup(a, correlation_id),
             .trace_parent = work ? arena_strdup(a, work->trace_parent) : NULL,
-            .body = arena_strndup(a, body.ptr, body.len)};
+            .body = arena_strndup(a, body.ptr, body.len),
+            .created_at = clock_wall_us()};
         append(tx, e);
-        work_adds_event();
     } else { /* it could never be published and would stay in the relay's way */
         error_note("%s of %zu bytes is too big for the broker", kind->type, body.len);
         r = ERR(ERR_INVALID);
     }
     buf_deinit(&body);
     return r;
-}
-
-/* What the running work added is committed by now; what others added may not be. */
-void outbox_nudge(void)
-{
-    if (!work_current() || work_take_added())
-        outbox_wake();
 }
 
 /* ---- gauges and age ---- */

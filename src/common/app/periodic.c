@@ -44,7 +44,6 @@ static void run_tick(struct periodic *p)
     }
     work_end();
     error_clear();
-    outbox_nudge();
     arena_reset(fiber_arena());
 }
 

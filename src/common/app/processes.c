@@ -185,6 +185,11 @@ unsigned processes_start(unsigned count)
     }
 }
 
+bool processes_alone(void)
+{
+    return keeper.count <= 1;
+}
+
 int64_t processes_share(int64_t whole, int64_t least)
 {
     int64_t count = keeper.count ? keeper.count : 1, share = (whole + count - 1) / count;

@@ -1,10 +1,19 @@
-/* The relay takes a window of unpublished rows in order, publishes them with confirms, then marks
- * those that were confirmed; a crash in between publishes again, which every inbox absorbs.
+/* The relay takes a window of events that aren't published, publishes them with confirms, then
+ * marks in the outbox those that were confirmed; a crash in between publishes again, which every
+ * inbox absorbs.
  *
- * One relay at a time per database: the claim takes a transaction-scoped advisory lock, so several
- * processes of a service may run and the events of one aggregate still leave in order (its rows are
- * serialised by the lock on the aggregate itself, and their sequence numbers with them). A process
- * that dies or hangs loses the lock with its connection, and the next one goes on where it was.
+ * A window comes from memory: what this process has just committed is known here (fresh.c), and all
+ * that the outbox has to be told is what went out, a little later and for many windows at once.
+ * Twice a second, and whenever something was committed that isn't in memory, it is read from the
+ * outbox: what an earlier life left behind, what was in doubt when a connection was lost, what
+ * others have put there. As long as such a look finds more than it can bring out, or something is
+ * parked, or there are other processes of this service, every window is read from the outbox.
+ *
+ * One such reader at a time per database: the claim takes a transaction-scoped advisory lock, so
+ * several processes of a service may run and the events of one aggregate still leave in order (its
+ * rows are serialised by the lock on the aggregate itself, and their sequence numbers with them). A
+ * process that dies or hangs loses the lock with its connection, and the next one goes on where it
+ * was.
  *
  * Within a window an event leaves only when the one before it of the same aggregate is confirmed,
  * so whatever happens to one, nothing overtakes it. Mostly each aggregate is there once, and the
@@ -31,7 +40,9 @@
 
 #include <errno.h>
 
+#include "common/app/fresh.h"
 #include "common/app/metrics.h"
+#include "common/app/processes.h"
 #include "common/app/service.h"
 #include "common/fiber/sync.h"
 
@@ -39,6 +50,8 @@
 #define RELAY_WINDOW_TEXT "200"
 #define RELAY_POLL_US     (500 * USEC_PER_MS)
 #define SECOND_LOOK_US    (20 * USEC_PER_MS)
+#define MARK_AFTER_US     (50 * USEC_PER_MS)
+#define MARKS_LIMIT       500
 #define PUBLISH_TIME_US   (4 * USEC_PER_SEC)
 #define RETRY_FLOOR_US    (100 * USEC_PER_MS)
 #define RETRY_CEILING_US  (1 * USEC_PER_SEC)
@@ -47,11 +60,6 @@
 #define GATHER_MIN_US     (3 * USEC_PER_MS)
 #define GATHER_MAX_US     (15 * USEC_PER_MS)
 
-struct outbox_row {
-    int64_t seq, parks;
-    const char *event_id, *type, *aggregate_id, *correlation_id, *trace_parent, *body;
-    int64_t created_at;
-};
 static const struct field outbox_fields[] = {
     FIELD_I64(struct outbox_row, seq, "seq"),
     FIELD_TEXT(struct outbox_row, event_id, "eventId"),
@@ -65,21 +73,25 @@ static const struct field outbox_fields[] = {
 };
 static const struct table outbox_table = TABLE("OutboxRow", struct outbox_row, outbox_fields);
 
-enum { SQL_CLAIM, SQL_MARK, SQL_PARK, SQL_UNPARK };
+enum { SQL_LOCK, SQL_CLAIM, SQL_MARK, SQL_MARK_FRESH, SQL_PARK, SQL_UNPARK, SQL_ANY_PARKED };
 
 const struct pg_statement relay_statements[] = {
-    /* The lock is taken once (an uncorrelated subquery) and goes with the transaction. */
+    [SQL_LOCK] = {"outbox_lock", "SELECT WHERE pg_try_advisory_xact_lock(20011)"},
     [SQL_CLAIM] = {"outbox_claim",
         "SELECT seq, event_id, type, aggregate_id, correlation_id, trace_parent, body, created_at, "
         "parks FROM outbox AS o "
         "WHERE published_at IS NULL AND parked_at IS NULL "
-        "AND (SELECT pg_try_advisory_xact_lock(20011)) "
         "AND NOT EXISTS (SELECT FROM outbox AS p WHERE p.parked_at IS NOT NULL "
         "AND p.aggregate_id = o.aggregate_id AND p.seq < o.seq) "
         "ORDER BY seq LIMIT " RELAY_WINDOW_TEXT,
         &outbox_table},
     [SQL_MARK] = {"outbox_mark", "UPDATE outbox SET published_at = now() WHERE published_at IS "
                                  "NULL AND seq = ANY ($1::bigint[])"},
+    /* A mark that is lost makes a duplicate, so it needn't wait for the disk. */
+    [SQL_MARK_FRESH] = {"outbox_mark_fresh",
+        "UPDATE outbox SET published_at = now() WHERE published_at IS NULL "
+        "AND event_id = ANY ($1::uuid[]) "
+        "AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'"},
     [SQL_PARK] = {"outbox_park",
         "UPDATE outbox AS o SET parked_at = now(), parked_reason = n.reason, parks = parks + 1 "
         "FROM unnest($1::bigint[], $2::text[]) AS n (seq, reason) "
@@ -87,6 +99,8 @@ const struct pg_statement relay_statements[] = {
     [SQL_UNPARK] = {"outbox_unpark",
         "UPDATE outbox SET parked_at = NULL WHERE seq IN (SELECT seq FROM outbox "
         "WHERE parked_at IS NOT NULL ORDER BY parked_at, seq LIMIT " RELAY_WINDOW_TEXT ")"},
+    [SQL_ANY_PARKED] = {"outbox_any_parked",
+        "SELECT FROM outbox WHERE parked_at IS NOT NULL LIMIT 1"},
 };
 const size_t relay_statements_count = ARRAY_SIZE(relay_statements);
 
@@ -102,13 +116,21 @@ static struct metric failures = {
 
 static struct fiber_signal wake;
 static struct fiber *relay;
-static bool nudged;
+static bool nudged;     /* since the last window began */
+static bool told;       /* to read the outbox */
+static int64_t read_us; /* the last time that it was */
 static int64_t looked_us, gather_us = GATHER_MIN_US;
 
-void outbox_wake(void)
+void relay_nudge(void)
 {
     nudged = true;
     fiber_signal_all(&wake);
+}
+
+void outbox_wake(void)
+{
+    told = true;
+    relay_nudge();
 }
 
 /* ---- a window ---- */
@@ -117,16 +139,11 @@ enum { WAITS = 1000 }; /* a result: not sent, what is before it has to go first 
 #define NO_PRIOR SIZE_MAX
 
 struct window {
-    struct pg_result rows;
+    const struct outbox_row **rows;
     size_t count;
     size_t *prior; /* the row before it of the same aggregate, or NO_PRIOR */
     int *results;  /* of bus_publish, or WAITS */
 };
-
-static const struct outbox_row *row_at(const struct window *w, size_t i)
-{
-    return PG_ROW(w->rows, struct outbox_row, i);
-}
 
 static size_t hash_of(const char *text)
 {
@@ -144,23 +161,23 @@ static void find_priors(struct window *w)
     for (size_t s = 0; s < SLOTS; s++)
         last[s] = NO_PRIOR;
     for (size_t i = 0; i < w->count; i++) {
-        const char *aggregate = row_at(w, i)->aggregate_id;
+        const char *aggregate = w->rows[i]->aggregate_id;
         size_t s = hash_of(aggregate) % SLOTS;
-        while (last[s] != NO_PRIOR && strcmp(row_at(w, last[s])->aggregate_id, aggregate) != 0)
+        while (last[s] != NO_PRIOR && strcmp(w->rows[last[s]]->aggregate_id, aggregate) != 0)
             s = (s + 1) % SLOTS;
         w->prior[i] = last[s];
         last[s] = i;
     }
 }
 
-static void window_begin(struct window *w)
+static void window_begin(struct window *w, size_t count)
 {
-    w->count = w->rows.rows.len;
-    w->prior = arena_array(fiber_arena(), w->count, sizeof(*w->prior));
-    w->results = arena_array(fiber_arena(), w->count, sizeof(*w->results));
-    for (size_t i = 0; i < w->count; i++)
+    *w = (struct window){.rows = arena_array(fiber_arena(), count, sizeof(*w->rows)),
+        .count = count,
+        .prior = arena_array(fiber_arena(), count, sizeof(*w->prior)),
+        .results = arena_array(fiber_arena(), count, sizeof(*w->results))};
+    for (size_t i = 0; i < count; i++)
         w->results[i] = WAITS;
-    find_priors(w);
 }
 
 /* ---- publishing ---- */
@@ -203,7 +220,7 @@ static int publish_round(struct window *w, int64_t deadline_us, size_t *ret_coun
     struct bus_message *messages = arena_array(a, n, sizeof(*messages));
     int *results = arena_array(a, n, sizeof(*results));
     for (size_t i = 0; i < n; i++) {
-        message_of(row_at(w, at[i]), &messages[i]);
+        message_of(w->rows[at[i]], &messages[i]);
         results[i] = ERR_UNKNOWN;
     }
     int r = bus_publish(app()->bus, messages, n, results, deadline_us);
@@ -217,6 +234,8 @@ static void publish(struct window *w)
     int64_t deadline_us = clock_mono_us() + PUBLISH_TIME_US;
     size_t count;
     int r;
+    find_priors(w);
+    FAULT("relay_before_publish");
     do
         r = publish_round(w, deadline_us, &count);
     while (r == 0 && count > 0);
@@ -272,10 +291,10 @@ static int save(struct pg_tx *tx, const struct window *w, bool *ret_parked_went)
     for (size_t i = 0; i < w->count; i++) {
         const char *reason = parking_reason(w->results[i]);
         if (w->results[i] == 0)
-            marks_add(&out, row_at(w, i)->seq, NULL);
+            marks_add(&out, w->rows[i]->seq, NULL);
         else if (reason)
-            marks_add(&aside, row_at(w, i)->seq, reason);
-        parked_went |= w->results[i] == 0 && row_at(w, i)->parks > 0;
+            marks_add(&aside, w->rows[i]->seq, reason);
+        parked_went |= w->results[i] == 0 && w->rows[i]->parks > 0;
     }
     const char *out_seqs = braced(&out.seqs), *aside_seqs = braced(&aside.seqs),
                *reasons = braced(&aside.reasons);
@@ -314,7 +333,7 @@ static bool tell(const struct window *w, size_t *ret_gone)
     bool again = false;
     size_t gone = 0;
     for (size_t i = 0; i < w->count; i++) {
-        const struct outbox_row *row = row_at(w, i);
+        const struct outbox_row *row = w->rows[i];
         const char *reason = parking_reason(w->results[i]);
         gone += w->results[i] == 0 || reason;
         if (w->results[i] == 0)
@@ -331,6 +350,133 @@ static bool tell(const struct window *w, size_t *ret_gone)
     return again;
 }
 
+/* ---- windows from the outbox ---- */
+
+struct progress {
+    bool full;
+    size_t claimed, gone; /* gone: published or parked */
+};
+
+#define OTHER_RELAY 100 /* an outcome: another process reads the outbox now */
+
+/* 0, also when some were parked; negative when something is still to be sent; OTHER_RELAY. */
+static int publish_claimed(struct window *w, struct progress *ret_progress)
+{
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    struct pg_result claimed;
+    bool parked_went = false;
+    TRY(pg_begin(app()->pg, &tx));
+    TRY(pg_reuse_plans(tx));
+    TRY(pg_queue_expect(tx, &relay_statements[SQL_LOCK], PG_NO_ARGS, 1, OTHER_RELAY));
+    TRY(pg_run(tx, &relay_statements[SQL_CLAIM], PG_NO_ARGS, &claimed));
+    if (claimed.rows.len == 0)
+        return 0;
+    window_begin(w, claimed.rows.len);
+    for (size_t i = 0; i < w->count; i++)
+        w->rows[i] = PG_ROW(claimed, struct outbox_row, i);
+    publish(w);
+    FAULT("relay_before_mark");
+    TRY(save(tx, w, &parked_went));
+    told = told || parked_went;
+    ret_progress->claimed = w->count;
+    ret_progress->full = w->count == RELAY_WINDOW;
+    return tell(w, &ret_progress->gone) ? ERR(ERR_UNAVAILABLE) : 0;
+}
+
+/* Nothing is parked, so nothing has to wait behind it. */
+static int none_is_parked(bool *ret_none)
+{
+    struct pg_result result;
+    TRY(pg_query(app()->pg, &relay_statements[SQL_ANY_PARKED], PG_NO_ARGS, &result));
+    *ret_none = result.rows.len == 0;
+    return 0;
+}
+
+/* What was committed while this went on may be both in memory and among what was claimed. */
+static int relay_from_outbox(struct progress *ret_progress)
+{
+    struct window w = {0};
+    bool none_parked = false;
+    told = false;
+    fresh_begin(fresh_is_open());
+    int r = publish_claimed(&w, ret_progress);
+    for (size_t i = 0; i < w.count && fresh_count() > 0; i++)
+        if (w.results[i] == 0)
+            fresh_forget(w.rows[i]->event_id);
+    if (r == 0 && processes_alone())
+        r = none_is_parked(&none_parked);
+    bool all_out = r == 0 && none_parked && !ret_progress->full;
+    if (all_out != fresh_is_open()) {
+        told = told || fresh_missed();
+        fresh_begin(all_out);
+    }
+    read_us = clock_mono_us();
+    return r < 0 ? ERR(r) : 0;
+}
+
+/* ---- windows from memory ---- */
+
+/* What went out and isn't marked yet: "{id,id". */
+static struct {
+    struct buf ids;
+    size_t count;
+    int64_t since_us;
+} unmarked;
+
+static int mark(void)
+{
+    if (unmarked.count == 0)
+        return 0;
+    struct pg_result result;
+    struct buf text = unmarked.ids;
+    unmarked.ids = (struct buf){0};
+    unmarked.count = 0;
+    const char *ids = braced(&text);
+    FAULT("relay_before_mark");
+    return pg_query(app()->pg, &relay_statements[SQL_MARK_FRESH], PG_ARGS(PG_TEXT(ids)), &result);
+}
+
+static void mark_later(const struct outbox_row *row)
+{
+    if (unmarked.count == 0)
+        unmarked.since_us = clock_mono_us();
+    buf_printf(&unmarked.ids, "%c%s", unmarked.count++ ? ',' : '{', row->event_id);
+}
+
+static int64_t mark_at_us(void)
+{
+    return unmarked.count == 0             ? USEC_NEVER
+           : unmarked.count >= MARKS_LIMIT ? 0
+                                           : unmarked.since_us + MARK_AFTER_US;
+}
+
+/* What isn't confirmed the outbox still has, and so has what follows. */
+static int relay_from_memory(struct progress *ret_progress)
+{
+    struct window w;
+    size_t count;
+    bool confirmed = true;
+    struct fresh_event *list = fresh_take(RELAY_WINDOW, &count), *e = list;
+    window_begin(&w, count);
+    for (size_t i = 0; i < count; i++, e = e->next)
+        w.rows[i] = &e->row;
+    publish(&w);
+    for (size_t i = 0; i < count; i++)
+        if (w.results[i] == 0) {
+            metric_add(&published, 1, w.rows[i]->type);
+            mark_later(w.rows[i]);
+            ret_progress->gone++;
+        } else {
+            confirmed = false;
+        }
+    ret_progress->claimed = count;
+    fresh_free(list);
+    if (!confirmed)
+        fresh_begin(false);
+    told = told || !confirmed;
+    return 0;
+}
+
 /* ---- the relay ---- */
 
 static bool broker_listens(void)
@@ -339,35 +485,27 @@ static bool broker_listens(void)
     return s.publish_connected && !s.blocked;
 }
 
-struct progress {
-    size_t claimed, gone; /* gone: published or parked */
-};
-
-/* One window: 0, also when some were parked; negative when something is still to be sent. */
-static int relay_window(struct progress *ret_progress)
+static bool outbox_is_due(void)
 {
-    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
-    struct window w = {0};
-    bool parked_went = false;
-    *ret_progress = (struct progress){0};
-    if (!broker_listens())
-        return ERR(ERR_UNAVAILABLE);
-    TRY(pg_begin(app()->pg, &tx));
-    TRY(pg_reuse_plans(tx));
-    TRY(pg_run(tx, &relay_statements[SQL_CLAIM], PG_NO_ARGS, &w.rows));
-    if (w.rows.rows.len == 0)
-        return 0;
-    window_begin(&w);
-    FAULT("relay_before_publish");
-    publish(&w);
-    FAULT("relay_before_mark");
-    TRY(save(tx, &w, &parked_went));
-    nudged = nudged || parked_went;
-    ret_progress->claimed = w.count;
-    return tell(&w, &ret_progress->gone) ? ERR(ERR_UNAVAILABLE) : 0;
+    return told || fresh_missed() || !fresh_is_open() || clock_mono_us() >= read_us + RELAY_POLL_US;
 }
 
-/* A window costs two round trips, whatever its size. So under load the next one waits until
+static int relay_window(struct progress *ret_progress)
+{
+    *ret_progress = (struct progress){0};
+    if (!broker_listens()) {
+        fresh_begin(false);
+        return ERR(ERR_UNAVAILABLE);
+    }
+    bool due = outbox_is_due();
+    if (due || clock_mono_us() >= mark_at_us())
+        TRY(mark());
+    if (due)
+        return relay_from_outbox(ret_progress);
+    return fresh_count() > 0 ? relay_from_memory(ret_progress) : 0;
+}
+
+/* A window has its price, whatever its size. So under load the next one waits until
  * GATHER_SHARE times as long as the last one took are over; after a quiet moment it doesn't. */
 static void gather(void)
 {
@@ -376,7 +514,7 @@ static void gather(void)
         (void)fiber_sleep(until_us - now);
 }
 
-/* Window after window until one was not full, or was not confirmed as a whole. */
+/* Window after window until there is nothing left, or one was not confirmed as a whole. */
 static int relay_all(bool *ret_found, bool *ret_progress)
 {
     struct progress p;
@@ -393,7 +531,7 @@ static int relay_all(bool *ret_found, bool *ret_progress)
         *ret_progress |= p.gone > 0;
         if (r != 0)
             return r;
-    } while (p.claimed == RELAY_WINDOW || nudged);
+    } while (p.full || nudged || told || fresh_count() > 0);
     return 0;
 }
 
@@ -401,9 +539,11 @@ static int relay_all(bool *ret_found, bool *ret_progress)
  * our event: so look again soon. */
 static void wait_for_work(bool was_nudged, bool found)
 {
-    int64_t wait_us = was_nudged && !found ? SECOND_LOOK_US : RELAY_POLL_US;
+    bool again_soon = was_nudged && !found && !fresh_is_open();
+    int64_t until_us = clock_mono_us() + (again_soon ? SECOND_LOOK_US : RELAY_POLL_US);
     if (!nudged)
-        (void)fiber_signal_wait(&wake, "outbox nudge", clock_mono_us() + wait_us);
+        (void)fiber_signal_wait(
+            &wake, "outbox nudge", until_us < mark_at_us() ? until_us : mark_at_us());
 }
 
 static void relay_run(void *arg)
@@ -442,8 +582,9 @@ int relay_stop(int64_t deadline_us)
         TRY(fiber_join(relay, deadline_us));
     relay = NULL;
     int64_t outer = fiber_deadline_push(deadline_us);
-    int r = relay_all(&found, &progress);
+    int r = relay_all(&found, &progress), marked = mark();
     fiber_deadline_pop(outer);
+    r = r ? r : marked;
     if (r != 0)
         log_warn("events wait for the next start", LF_TEXT("error", error_name(r)));
     return 0;

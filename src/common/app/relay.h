@@ -6,6 +6,8 @@
 
 /* Starts the relay's fiber and the one that tries parked events again. */
 int relay_start(void);
+/* Something was committed, and fresh.h knows what. */
+void relay_nudge(void);
 /* As outbox_stop. */
 int relay_stop(int64_t deadline_us) PARKS;
 /* Lets the relay try parked events again, the oldest 200 now and, as long as some of them go, the

@@ -28,22 +28,6 @@ const struct work *work_current(void)
     return fiber_current() ? fiber_local() : NULL;
 }
 
-void work_adds_event(void)
-{
-    struct work *w = fiber_local();
-    if (w)
-        w->added = true;
-}
-
-bool work_take_added(void)
-{
-    struct work *w = fiber_local();
-    bool added = w && w->added;
-    if (w)
-        w->added = false;
-    return added;
-}
-
 struct request *request_current(void)
 {
     const struct work *w = work_current();

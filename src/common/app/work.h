@@ -11,7 +11,6 @@ struct work {
     const char *correlation_id;
     const char *trace_parent;
     bool event; /* a delivery, handled inside a batch's transaction */
-    bool added; /* something to the outbox, since the last look */
     struct log_context log;
 };
 
@@ -20,9 +19,6 @@ struct work {
 void work_begin(struct work *w);
 void work_end(void);
 const struct work *work_current(void);
-/* The running work has put an event into the outbox; whether it has, and forget it. */
-void work_adds_event(void);
-bool work_take_added(void);
 
 /* A W3C traceparent for our own span: the trace of `incoming` when it is valid, else a new one. */
 void trace_parent_make(struct span incoming, char text[static TRACE_PARENT_SIZE]);

@@ -125,11 +125,15 @@ int pg_reuse_plans(struct pg_tx *tx);
 /* The contrary, likewise queued: planned for their values each time, never once for all. For a
  * statement whose best plan depends on them. */
 int pg_plan_anew(struct pg_tx *tx);
-/* `fn(tx, *slot)` queues what belongs to the end of the transaction, when pg_commit begins; never
- * when it is rolled back. One `fn` for a transaction. Gives the slot, which is NULL at first; what
- * is put there must live as long as the transaction. */
-typedef int (*pg_finish_fn)(struct pg_tx *tx, void *arg);
-void **pg_at_commit(struct pg_tx *tx, pg_finish_fn fn);
+/* What belongs to the end of a transaction. `finish(tx, *slot)` queues it when pg_commit begins;
+ * never when it is rolled back. After it came back with 0, `ended(*slot, r)` tells what became of
+ * the commit, as pg_commit returns it, before anybody else runs. One `end` for a transaction. Gives
+ * the slot, which is NULL at first; what is put there must live as long as the transaction. */
+struct pg_end {
+    int (*finish)(struct pg_tx *tx, void *arg);
+    void (*ended)(void *arg, int r);
+};
+void **pg_at_commit(struct pg_tx *tx, const struct pg_end *end);
 /* COMMIT with everything still queued. 0; as pg_run; ERR_UNKNOWN: the connection broke or was
  * silent after COMMIT was sent, look the effect up before doing it again. Once sent it is not
  * cancelled. After a failure the transaction is over. */

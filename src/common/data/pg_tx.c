@@ -23,12 +23,12 @@
 struct pg_tx {
     struct pg_pool *pool;
     struct pg_link *link;
-    bool begun;          /* BEGIN is under way or done */
-    bool over;           /* committed, or failed to: nothing may follow */
-    bool expects;        /* an expectation was queued since the last wait */
-    int failure;         /* the first; nothing but a rollback may follow */
-    pg_finish_fn finish; /* at commit, with its argument */
-    void *finish_arg;
+    bool begun;   /* BEGIN is under way or done */
+    bool over;    /* committed, or failed to: nothing may follow */
+    bool expects; /* an expectation was queued since the last wait */
+    int failure;  /* the first; nothing but a rollback may follow */
+    const struct pg_end *end;
+    void *end_arg;
 };
 
 static const struct pg_statement sql_begin = {"souk_begin", "BEGIN", NULL};
@@ -139,19 +139,17 @@ int pg_run(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args,
     return r < 0 ? ERR(r) : r;
 }
 
-void **pg_at_commit(struct pg_tx *tx, pg_finish_fn fn)
+void **pg_at_commit(struct pg_tx *tx, const struct pg_end *end)
 {
-    assert((!tx->finish || tx->finish == fn) && "a transaction has one end");
-    tx->finish = fn;
-    return &tx->finish_arg;
+    assert((!tx->end || tx->end == end) && "a transaction has one end");
+    tx->end = end;
+    return &tx->end_arg;
 }
 
-int pg_commit(struct pg_tx *tx)
+static int commit(struct pg_tx *tx) PARKS
 {
     int r = 0;
 
-    if (tx->finish && !tx->over && !tx->failure)
-        TRY(tx->finish(tx, tx->finish_arg));
     if (!tx->begun && !tx->over && !tx->failure) {
         tx->over = true;
         return 0;
@@ -163,6 +161,18 @@ int pg_commit(struct pg_tx *tx)
     if (r == 0)
         r = tx_wait(tx, true);
     tx->over = true;
+    return r < 0 ? ERR(r) : r;
+}
+
+int pg_commit(struct pg_tx *tx)
+{
+    const struct pg_end *end = tx->over || tx->failure ? NULL : tx->end;
+
+    if (end)
+        TRY(end->finish(tx, tx->end_arg));
+    int r = commit(tx);
+    if (end)
+        end->ended(tx->end_arg, r);
     return r < 0 ? ERR(r) : r;
 }
 

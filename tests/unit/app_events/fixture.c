@@ -185,7 +185,6 @@ void publish_event(const struct event_kind *kind, const char *aggregate, const v
     cr_assert_eq(pg_begin(app()->pg, &tx), 0);
     cr_assert_eq(outbox_add(tx, kind, aggregate, payload), 0);
     cr_assert_eq(pg_commit(tx), 0, "%s", error_text());
-    outbox_nudge();
 }
 
 void publish_happened(const char *how, int64_t number)

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/app/fresh.h"
 #include "common/base/mem.h"
 
 static void prepare(void)
@@ -128,6 +129,28 @@ Test(outbox, an_event_too_big_for_the_broker__fails_the_transaction_that_makes_i
     frame_run(too_big, NULL);
 }
 
+/* Whoever asks the outbox sees them later than the queue does: they went out from memory. */
+static void from_memory(void)
+{
+    bool queue_was_first = false;
+    cr_assert_eq(outbox_start(), 0);
+    cr_assert(EVENTUALLY(fresh_is_open(), 5000));
+    for (int i = 1; i <= 20 && !queue_was_first; i++) {
+        publish_happened("well", i);
+        cr_assert(EVENTUALLY(rabbit_admin_depth(admin, queue) == i, 5000));
+        queue_was_first = count_of("outbox WHERE published_at IS NULL") == 1;
+    }
+    cr_assert(queue_was_first);
+    cr_assert(EVENTUALLY(count_of("outbox WHERE published_at IS NULL") == 0, 5000));
+    pg_server_exec("UPDATE outbox SET published_at = NULL WHERE seq = 1");
+    cr_assert(EVENTUALLY(count_of("outbox WHERE published_at IS NULL") == 0, 5000),
+        "what others put there is found");
+}
+Test(outbox, what_was_just_committed__goes_out_from_memory_and_is_marked_later)
+{
+    frame_run(from_memory, NULL);
+}
+
 /* A slow transaction adds first and commits last; a quick one in between takes the relay's look. */
 static int64_t slow_committed_us;
 
@@ -141,7 +164,6 @@ static void slow_transaction(void *arg)
     cr_assert_eq(pg_run(tx, &frame_statements[SQL_SLEEP], PG_ARGS(PG_REAL(0.12)), NULL), 0);
     cr_assert_eq(pg_commit(tx), 0);
     slow_committed_us = clock_mono_us();
-    outbox_nudge();
     work_end();
 }
 

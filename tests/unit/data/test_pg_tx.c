@@ -301,6 +301,16 @@ static int take_ids(struct pg_tx *tx, void *arg)
     return 0;
 }
 
+static int ends[4];
+static size_t ends_count;
+
+static void note_end(void *arg, int r)
+{
+    cr_assert_not_null(arg);
+    ends[ends_count++] = r;
+}
+static const struct pg_end taking = {take_ids, note_end};
+
 PG_TEST(pg_tx, at_commit__queues_once_and_only_then)
 {
     struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
@@ -309,15 +319,32 @@ PG_TEST(pg_tx, at_commit__queues_once_and_only_then)
 
     pg_test_items();
     OK(pg_begin(p, &tx));
-    void **slot = pg_at_commit(tx, take_ids);
+    void **slot = pg_at_commit(tx, &taking);
     cr_assert_null(*slot);
     *slot = ids;
-    cr_assert_eq(*pg_at_commit(tx, take_ids), ids);
+    cr_assert_eq(*pg_at_commit(tx, &taking), ids);
     OK(pg_commit(tx));
     GIVES(ERR_INVALID, pg_commit(tx));
     pg_tx_end(&tx);
     cr_assert_str_eq(
         pg_server_exec("SELECT string_agg(id::text, ',' ORDER BY id) FROM item"), "1,2,3");
+    cr_assert(ends_count == 1 && ends[0] == 0, "told once, of the first");
+    pg_pool_free(p);
+}
+
+PG_TEST(pg_tx, at_commit__whose_own_statements_fail__is_told_so)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    int64_t ids[] = {2, 1, 0};
+
+    pg_test_items();
+    OK(pg_begin(p, &tx));
+    *pg_at_commit(tx, &taking) = ids;
+    GIVES(PG_UNIQUE, pg_commit(tx));
+    pg_tx_end(&tx);
+    cr_assert(ends_count == 1 && ends[0] == PG_UNIQUE);
+    cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "1");
     pg_pool_free(p);
 }
 
@@ -329,14 +356,15 @@ PG_TEST(pg_tx, at_commit__of_a_transaction_that_failed_or_is_given_up__never_run
 
     pg_test_items();
     OK(pg_begin(p, &tx));
-    *pg_at_commit(tx, take_ids) = ids;
+    *pg_at_commit(tx, &taking) = ids;
     pg_tx_end(&tx);
     OK(pg_begin(p, &tx));
-    *pg_at_commit(tx, take_ids) = ids;
+    *pg_at_commit(tx, &taking) = ids;
     GIVES(PG_UNIQUE, pg_run(tx, &sql_item_insert, PG_ARGS(PG_I64(1), PG_I64(1)), NULL));
     GIVES(PG_UNIQUE, pg_commit(tx));
     pg_tx_end(&tx);
     cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "1");
+    cr_assert_eq(ends_count, 0, "nor is anybody told of its end");
     pg_pool_free(p);
 }
 
