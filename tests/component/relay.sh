@@ -42,7 +42,7 @@ total=6000 aggregates=200
 service_start order
 service_start order PORT=$other
 # This one dies with the lock in its hand, and with a window that is out and not marked.
-service_start order PORT=$third SOUK_FAULT=relay_before_mark:3
+service_start order PORT=$third SOUK_FAULT=relay_before_claimed_mark:3
 (for ((first = 0; first < total; first += 200)); do tell order.updated 200 $aggregates $first; done) &
 feeding=$!
 gone() { ! running "$1"; }

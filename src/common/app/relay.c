@@ -375,7 +375,7 @@ static int publish_claimed(struct window *w, struct progress *ret_progress)
     for (size_t i = 0; i < w->count; i++)
         w->rows[i] = PG_ROW(claimed, struct outbox_row, i);
     publish(w);
-    FAULT("relay_before_mark");
+    FAULT("relay_before_claimed_mark");
     TRY(save(tx, w, &parked_went));
     told = told || parked_went;
     ret_progress->claimed = w->count;
