@@ -198,18 +198,28 @@ static int release_expired(struct pg_tx *tx, void *arg)
     return release(tx, arg, "expired");
 }
 
-/* Several processes may find the same holds; the state in the statement lets only one release. */
+/* Several processes may find the same holds; the state in the statement lets only one release. One
+ * that the books refuse to release is told and left: those behind it must not wait for it. */
 int expire_holds(void)
 {
     struct list holds;
+    int refused = 0;
     TRY(store_holds_expired(&holds));
     for (size_t i = 0; i < holds.len; i++) {
         char *order_id =
             arena_strdup(fiber_arena(), LIST_AT(holds, struct hold_params, i)->order_id);
-        TRY(pg_transaction(app()->pg, release_expired, order_id));
-        log_info("hold ran out", LF_TEXT("orderId", order_id));
+        int r = pg_transaction(app()->pg, release_expired, order_id);
+        if (r < 0)
+            return ERR(r);
+        if (r == 0) {
+            log_info("hold ran out", LF_TEXT("orderId", order_id));
+            continue;
+        }
+        log_error("a hold that ran out can't be released", LF_TEXT("orderId", order_id),
+            LF_TEXT("constraint", pg_constraint()));
+        refused = ERR_INVALID;
     }
-    return 0;
+    return refused ? ERR(refused) : 0;
 }
 
 /* ---- prices ---- */

@@ -194,6 +194,19 @@ released() { [ "$(state "$three")" = released ]; }
 check 'a hold runs out by itself' until_true 5 released
 is 'and its stock is back' "$(levels)" '20/0/0 1/0/0'
 
+bad=$(uuid) good=$(uuid)
+hold "$bad" "$K" 2
+hold "$good" "K-$run-2" 1
+sql seller "UPDATE stock SET held = 0 WHERE sku = '$K'"
+sql seller "UPDATE holds SET expires_at = now() - interval '1 min' WHERE order_id = '$bad'"
+sql seller "UPDATE holds SET expires_at = now() WHERE order_id = '$good'"
+is_now() { [ "$(state "$1")" = "$2" ]; }
+check 'one that the books refuse to release keeps up no other' until_true 5 is_now "$good" released
+is 'and stays' "$(state "$bad")" held
+sql seller "UPDATE stock SET held = 2 WHERE sku = '$K'"
+check 'until the books are right' until_true 5 is_now "$bad" released
+is 'everything is back' "$(levels)" '20/0/0 1/0/0'
+
 # ---- events ----
 
 # tell TYPE ORDER PAYLOAD [EVENT ID]
@@ -211,7 +224,6 @@ created() { # created ORDER SKU QUANTITY [EVENT ID]
         \"totalAmount\":2000,\"currency\":\"USD\"}" "${4:-$(uuid)}"
 }
 became() { tell "order.$2" "$1" "{\"orderId\":\"$1\",\"userId\":\"$ann\",\"status\":\"$2\"}"; }
-is_now() { [ "$(state "$1")" = "$2" ]; }
 told() { sql seller "SELECT string_agg(body::json->'payload'->>'reason', ' ' ORDER BY seq) FROM outbox WHERE type = 'inventory.updated' AND aggregate_id = '$1'"; }
 
 four=$(uuid) event=$(uuid)
