@@ -54,6 +54,10 @@ static char *file_value(const char *name, int *problems)
         ++*problems;
         return mem_strdup("");
     }
+    if (n == sizeof(content) - 1) {
+        fprintf(stderr, "%s: %s is too long for a value\n", variable, path);
+        ++*problems;
+    }
     while (n > 0 && (content[n - 1] == '\n' || content[n - 1] == '\r'))
         n--;
     return mem_strndup(content, (size_t)n);

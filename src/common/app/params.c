@@ -65,7 +65,6 @@ static void take(void *ctx, struct span name, struct span value)
 {
     struct params_reader *p = ctx;
     size_t index;
-    struct span decoded = value;
     const struct field *f = field_find(p->table, name, &index);
     if (!f) {
         p->outcome =
@@ -77,7 +76,7 @@ static void take(void *ctx, struct span name, struct span value)
         return;
     }
     p->seen |= UINT64_C(1) << index;
-    const char *problem = fill(p, f, decoded);
+    const char *problem = fill(p, f, value);
     if (problem)
         p->outcome = refuse_field(p->req, pointer_of(p, name), "%s", problem);
 }

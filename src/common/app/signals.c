@@ -5,6 +5,10 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
+
+#include "common/base/error.h"
+#include "common/base/log.h"
 
 static struct loop *target;
 static void (*handler)(int signo);
@@ -47,6 +51,10 @@ void signals_start(struct loop *l, void (*fn)(int signo))
     pthread_t thread;
     target = l;
     handler = fn;
-    if (pthread_create(&thread, NULL, wait_for_signals, NULL) == 0)
-        pthread_detach(thread);
+    int r = pthread_create(&thread, NULL, wait_for_signals, NULL);
+    if (r != 0) { /* it could not be told to end */
+        log_error("no thread for signals", LF_TEXT("error", error_name(-r)));
+        exit(1);
+    }
+    pthread_detach(thread);
 }
