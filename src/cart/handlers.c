@@ -16,8 +16,7 @@ static int read_owner(struct request *req, struct cart_owner *ret_owner)
     *ret_owner = (struct cart_owner){.user_id = req->caller.user_id};
     if (req->caller.user_id)
         return 0;
-    if (request_header(req, "Authorization")
-            .ptr) /* a spent login must not turn into a guest cart */
+    if (request_header(req, "Authorization").ptr) /* a spent login is no guest */
         return refuse(req, OUTCOME_UNAUTHENTICATED, "The access token is not valid");
     struct span token = request_header(req, "X-Cart-Token");
     if (!token.ptr)

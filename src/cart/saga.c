@@ -116,8 +116,7 @@ static void keep_refusal(struct saga *s, int outcome)
 
 /* Under a shield, for the shopper may have left. When a peer is away the undoing will hardly
  * succeed now either: it is left to recovery soon, for the shopper waits. True when nothing is
- * left;
- * `*ret_exists` when the order's create had arrived after all: then nothing was undone. */
+ * left; `*ret_exists` when the order's create had arrived after all: then nothing was undone. */
 static bool undo_in_time(struct saga *s, bool *ret_exists)
 {
     struct fiber_shield shield =

@@ -82,15 +82,11 @@ static bool *batch_changed; /* of each of them */
 int order_before_batch(struct pg_tx *tx, const struct event *const *events, size_t count)
 {
     struct buf ids = {0};
-    buf_put_char(&ids, '{');
     for (size_t i = 0; i < count; i++)
         if (order_of(events[i]))
-            buf_printf(&ids, "%s%s", ids.len > 1 ? "," : "", order_of(events[i]));
-    buf_put_char(&ids, '}');
-    const char *list = arena_strndup(fiber_arena(), ids.ptr, ids.len);
-    buf_deinit(&ids);
+            pg_array_put(&ids, order_of(events[i]));
     batch_orders = (struct list){0};
-    TRY(store_lock_all(tx, list, &batch_orders));
+    TRY(store_lock_all(tx, pg_array_text(&ids), &batch_orders));
     batch_changed = arena_array(fiber_arena(), batch_orders.len, sizeof(*batch_changed));
     return 0;
 }

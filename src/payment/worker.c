@@ -319,9 +319,11 @@ static void ask_all(struct job *jobs, size_t count)
         n++;
     ask_captures(jobs, count);
     ask_some(&b);
-    for (size_t i = 0; i < n; i++) /* the batch lives on this stack: no leaving before the others */
-        while (fiber_join(helpers[i], USEC_NEVER) != 0)
-            fiber_yield();
+    /* The batch lives on this stack: no leaving before the others. */
+    struct fiber_shield shield = fiber_shield_begin(USEC_NEVER);
+    for (size_t i = 0; i < n; i++)
+        (void)fiber_join(helpers[i], USEC_NEVER);
+    fiber_shield_end(shield);
 }
 
 static void record_one_by_one(struct job *jobs, size_t count)
