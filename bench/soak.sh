@@ -141,22 +141,15 @@ until_true() {
     done
 }
 
-# All processes of it at once, as when the machine's memory is full: PostgreSQL's children outlive it by a moment, and hold its place.
 kill_server() {
-    local pid children
+    local port=$1
+    [ "$1" != rabbitmq ] || port=amqp
     running "$1" || return 1
-    pid=$PID children=$(cat "/proc/$pid/task/$pid/children")
-    # shellcheck disable=SC2086 # the words are wanted
-    kill -KILL "$pid" $children 2>/dev/null || true
-    until_true 30 server_gone "$1" "$pid" "$children"
+    kill -KILL "$PID"
+    until_true 30 server_gone "$1" "$port"
 }
 # shellcheck disable=SC2317 # called through until_true
-server_gone() {
-    local child port=$1
-    for child in $2 $3; do [ ! -e "/proc/$child" ] || [ "$(awk '/^State/ { print $2 }' "/proc/$child/status" 2>/dev/null || echo Z)" = Z ] || return 1; done
-    [ "$1" != rabbitmq ] || port=amqp
-    ! port_open "${PORTS[$port]}" 2>/dev/null
-}
+server_gone() { ! running "$1" && ! port_open "${PORTS[$2]}" 2>/dev/null; }
 
 # mishap PART HOW: a line  e FROM BACK WHOLE PART HOW  in $work/events (ms; 0: not in time).
 mishap() {
@@ -206,7 +199,7 @@ balanced before || true
 balanced before || { cat "$work/before.audit" >&2 && exit 1; }
 heard=$(for svc in "${SERVICES[@]}"; do admin_psql -At -d "souk_$svc" -c 'SELECT (extract(epoch FROM max(handled_at)) * 1000)::bigint FROM inbox'; done | sort -n | tail -n 1)
 peak=$(awk -v heard="$heard" '!from || $2 < from { from = $2 } $1 == "checkout" && $4 == 201 { n++ } END { printf "%.1f", n * 1000 / (heard - from) }' "$work/peak.log")
-wanted=$(awk -v peak="$peak" -v percent="$percent" 'BEGIN { n = int(peak * percent / 100); print n > 0 ? n : 1 }')
+wanted=$(awk -v peak="$peak" -v percent="$percent" 'BEGIN { n = int(peak * percent / 100); print (n > 0 ? n : 1) }')
 at_rest before
 
 : >"$work/log" && : >"$work/events" && : >"$work/samples" && echo 'all quiet' >"$work/last"

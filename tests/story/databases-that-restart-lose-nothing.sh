@@ -59,9 +59,9 @@ lived "while PostgreSQL restarted"
 EMPTY=cart_empty
 buyers 6
 sleep 1
-(stop postgres QUIT 20 && postgres_up)
-soon 15 "the services are ready after PostgreSQL was cut off" ready
-lived "while PostgreSQL crashed"
+(stop postgres KILL 20 && postgres_up)
+soon 15 "the services are ready after PostgreSQL was killed" ready
+lived "while PostgreSQL was killed"
 EMPTY=''
 
 buyers 5

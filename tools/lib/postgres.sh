@@ -106,15 +106,31 @@ ALTER DEFAULT PRIVILEGES FOR ROLE souk_${1}_owner IN SCHEMA public
 SQL
 }
 
+postgres_answers() { "$PG_BIN/pg_isready" -q -h 127.0.0.1 -p "${PORTS[postgres]}"; }
+
+# When it was killed, its children hold its memory for a moment longer, and its own pid, until init has collected it, its lock; a new
+# one takes them for a server that runs, and ends.
+postgres_begin() {
+    local log=$LOG/postgres.log until=$((SECONDS + 20)) told
+    while :; do
+        told=$(stat -c %s "$log" 2>/dev/null || echo 0)
+        spawn postgres postgres_run
+        until postgres_answers || ! running postgres; do sleep 0.05; done
+        if running postgres || [ $SECONDS -ge $until ]; then return; fi
+        tail -c +$((told + 1)) "$log" | grep -Eq 'lock file ".*" already exists|pre-existing shared memory block' || return 0
+        sleep 0.1
+    done
+}
+
 postgres_up() {
     if ! running postgres; then
         [ -x "$PG_BIN/postgres" ] || die "PostgreSQL 15 is not in $PG_BIN (SOUK_PG_BIN)"
         port_free postgres
         [ -s "$DATA/postgres/cluster/PG_VERSION" ] || postgres_init
         owned_folder "$DATA/postgres/socket" postgres
-        spawn postgres postgres_run
+        postgres_begin
     fi
-    await postgres 60 "$PG_BIN/pg_isready" -q -h 127.0.0.1 -p "${PORTS[postgres]}"
+    await postgres 60 postgres_answers
     if [ ! -e "$DATA/postgres/roles-made" ]; then
         postgres_roles | admin_psql -d postgres >/dev/null
         : >"$DATA/postgres/roles-made"
