@@ -210,5 +210,8 @@ static int sender_tick(void)
 
 int sender_start(void)
 {
+    const char *url = config_text("SMTP_URL");
+    if (*url)
+        TRY(http_client_check(url));
     return app_every(SENDER, POLL_US, sender_tick);
 }

@@ -5,6 +5,7 @@
 #include "common/fiber/offload.h"
 #include "common/fiber/sync.h"
 #include "common/net/client_breaker.h"
+#include "common/net/client_plain.h"
 #include "common/net/client_smtp.h"
 #include "common/net/client_wire.h"
 
@@ -79,6 +80,15 @@ void http_client_free(struct http_client *c)
     mail_lines_free(c->mail_lines);
     client_wire_free(c->wire);
     mem_free(c);
+}
+
+int http_client_check(const char *url)
+{
+    char why[WIRE_DETAIL_SIZE];
+    if (client_plain_fits(url) || client_wire_check(why, sizeof(why)))
+        return 0;
+    error_note("%s", why);
+    return ERR(ERR_UNAVAILABLE);
 }
 
 /* --- peers --- */

@@ -1,8 +1,8 @@
 #pragma once
 
 /* The outgoing client: plain connections of our own where they will do, else libcurl multi on the
- * loop; the only includer of curl. HTTP calls to peers and SMTP delivery. No redirects; protocols
- * allow-listed; keep-alive pools. */
+ * loop, which is opened when something needs it; the only includer of curl. HTTP calls to peers and
+ * SMTP delivery. No redirects; protocols allow-listed; keep-alive pools. */
 
 #include "common/fiber/fiber.h"
 #include "common/net/http.h"
@@ -10,6 +10,11 @@
 struct http_client; /* one per process: the curl multi handle and its timers */
 struct http_client *http_client_new(struct loop *l);
 void http_client_free(struct http_client *c); /* NULL ok; after its peers, no call running */
+
+/* Opens what calls to `url` need beyond this program: libcurl (some ms), unless it is http to an
+ * IPv4 address. Whoever calls does it by itself; a service asks at its start, in order to refuse
+ * there. 0; ERR_UNAVAILABLE: it is not there, the note says what. */
+int http_client_check(const char *url);
 
 /* A peer: one base URL with its own breaker, in-flight limit and retry budget. */
 struct http_peer;

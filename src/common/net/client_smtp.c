@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
+#include "common/net/client_curl.h"
 
 /* Why mails do not share the loop's multi handle: when curl 7.88 closes an SMTP connection it says
  * QUIT and then waits for the reply in a blocking loop (lib/smtp.c, smtp_disconnect), for up to two
@@ -30,6 +31,19 @@
  * Once the text is on its way there is no second time here: whether it was taken is unknown, and
  * the caller is told so. (curl itself never repeats an upload that is not HTTP's.) A kept
  * connection that froze costs its mail the deadline, as a server that freezes later does. */
+
+/* Of libcurl, which client_curl.c opens. */
+#define FUNCTIONS(F)                                                                               \
+    F(easy_cleanup)                                                                                \
+    F(easy_getinfo)                                                                                \
+    F(easy_init) F(easy_perform) F(easy_reset) F(easy_setopt) F(easy_strerror) F(slist_append)     \
+        F(slist_free_all)
+#define MEMBER(name) __typeof__(&curl_##name) name;
+#define SYMBOL(name) {"curl_" #name, (void **)&curl.name},
+static struct {
+    FUNCTIONS(MEMBER)
+} curl;
+static const struct client_curl_symbol symbols[] = {FUNCTIONS(SYMBOL)};
 
 #define LINE_IDLE_US   (3 * USEC_PER_SEC)
 #define MAILS_PER_LINE 100
@@ -63,10 +77,10 @@ static void line_free(struct mail_line *line)
     curl_socket_t fd = CURL_SOCKET_BAD;
     if (!line)
         return;
-    if (curl_easy_getinfo(line->easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK &&
+    if (curl.easy_getinfo(line->easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK &&
         fd != CURL_SOCKET_BAD)
         shutdown(fd, SHUT_RD);
-    curl_easy_cleanup(line->easy);
+    curl.easy_cleanup(line->easy);
     mem_free(line->url);
     mem_free(line);
 }
@@ -74,7 +88,7 @@ static void line_free(struct mail_line *line)
 static struct mail_line *line_new(const char *url)
 {
     struct mail_line *line = MEM_NEW(struct mail_line);
-    line->easy = curl_easy_init();
+    line->easy = curl.easy_init();
     assert(line->easy);
     line->url = mem_strdup(url);
     return line;
@@ -211,24 +225,24 @@ static void mail_set_options(
     CURL *easy, struct mail_transfer *t, struct curl_slist *to, int64_t left_ms)
 {
     struct mail_job *job = t->job;
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_URL, job->url);
-    curl_easy_setopt(easy, CURLOPT_MAIL_FROM, job->from);
-    curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, to);
-    curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
-    curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)job->message.len);
-    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
-    curl_easy_setopt(easy, CURLOPT_READDATA, t);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_reply);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
-    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
-    curl_easy_setopt(easy, CURLOPT_PREREQDATA, t);
-    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)(LINE_IDLE_US / USEC_PER_SEC));
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)left_ms);
-    curl_easy_setopt(easy, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)((left_ms + 999) / 1000));
+    curl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl.easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    curl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+    curl.easy_setopt(easy, CURLOPT_PROXY, "");
+    curl.easy_setopt(easy, CURLOPT_URL, job->url);
+    curl.easy_setopt(easy, CURLOPT_MAIL_FROM, job->from);
+    curl.easy_setopt(easy, CURLOPT_MAIL_RCPT, to);
+    curl.easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+    curl.easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)job->message.len);
+    curl.easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+    curl.easy_setopt(easy, CURLOPT_READDATA, t);
+    curl.easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_reply);
+    curl.easy_setopt(easy, CURLOPT_HEADERDATA, t);
+    curl.easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+    curl.easy_setopt(easy, CURLOPT_PREREQDATA, t);
+    curl.easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)(LINE_IDLE_US / USEC_PER_SEC));
+    curl.easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)left_ms);
+    curl.easy_setopt(easy, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)((left_ms + 999) / 1000));
 }
 
 /* Whether a mail that failed on a kept connection may be sent again without any doubt. */
@@ -243,19 +257,19 @@ static bool may_send_again(const struct mail_transfer *t, CURLcode code)
 static bool mail_send(struct mail_line *line, struct mail_job *job, int64_t left_ms)
 {
     struct mail_transfer t = {.job = job};
-    struct curl_slist *to = curl_slist_append(NULL, job->to);
+    struct curl_slist *to = curl.slist_append(NULL, job->to);
     long last_reply = 0;
     job->reply[0] = '\0';
-    curl_easy_reset(line->easy); /* its connection stays */
+    curl.easy_reset(line->easy); /* its connection stays */
     mail_set_options(line->easy, &t, to, left_ms);
-    CURLcode code = curl_easy_perform(line->easy);
-    curl_easy_getinfo(line->easy, CURLINFO_RESPONSE_CODE, &last_reply);
-    curl_slist_free_all(to);
+    CURLcode code = curl.easy_perform(line->easy);
+    curl.easy_getinfo(line->easy, CURLINFO_RESPONSE_CODE, &last_reply);
+    curl.slist_free_all(to);
     if (line->mails > 0 && may_send_again(&t, code))
         return true;
     job->r = mail_result(&t, code, last_reply);
     snprintf(
-        job->detail, MAIL_TEXT_SIZE, "%s", job->reply[0] ? job->reply : curl_easy_strerror(code));
+        job->detail, MAIL_TEXT_SIZE, "%s", job->reply[0] ? job->reply : curl.easy_strerror(code));
     return false;
 }
 
@@ -269,6 +283,10 @@ void mail_job_run(void *arg)
         int64_t left_ms = (job->deadline_us - clock_mono_us()) / USEC_PER_MS;
         if (left_ms <= 0) { /* waited too long for a worker; nothing was sent */
             snprintf(job->detail, sizeof(job->detail), "%s", "no time left");
+            job->r = ERR_UNAVAILABLE;
+            return;
+        }
+        if (!client_curl_open(symbols, ARRAY_SIZE(symbols), job->detail, sizeof(job->detail))) {
             job->r = ERR_UNAVAILABLE;
             return;
         }

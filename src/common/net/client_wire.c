@@ -8,13 +8,14 @@
 
 #include "common/base/mem.h"
 #include "common/fiber/sync.h"
+#include "common/net/client_curl.h"
 #include "common/net/client_plain.h"
 
 /* How a call runs, unless client_plain.c does it.
  *
  * The fiber prepares the slot's easy handle, adds it to the multi handle and parks on the slot's
  * latch. From then on everything happens on the loop: curl asks for sockets to be watched
- * (on_socket) and for one timer (on_timer); when one fires, curl_multi_socket_action() runs curl's
+ * (on_socket) and for one timer (on_timer); when one fires, curl.multi_socket_action() runs curl's
  * state machine, which calls back with head lines and body bytes; client_wire_drain() then takes
  * finished handles out and sets their latches. No fiber ever runs inside a curl callback, so a
  * fiber that gives up (deadline, cancel) may take its handle out at once; curl then closes that
@@ -31,6 +32,20 @@
  * What a call costs: the easy handle, its options and its buffers stay; per call only URL, method,
  * body and the header list are set, and the list's nodes live in the fiber's arena. */
 
+/* Of libcurl, which client_curl.c opens. */
+#define FUNCTIONS(F)                                                                               \
+    F(easy_cleanup)                                                                                \
+    F(easy_getinfo)                                                                                \
+    F(easy_init) F(easy_setopt) F(easy_strerror) F(multi_add_handle) F(multi_assign)               \
+        F(multi_cleanup) F(multi_info_read) F(multi_init) F(multi_remove_handle) F(multi_setopt)   \
+            F(multi_socket_action)
+#define MEMBER(name) __typeof__(&curl_##name) name;
+#define SYMBOL(name) {"curl_" #name, (void **)&curl.name},
+static struct {
+    FUNCTIONS(MEMBER)
+} curl;
+static const struct client_curl_symbol symbols[] = {FUNCTIONS(SYMBOL)};
+
 enum {
     KEEP_CONNECTIONS = 1024,
     KEEP_IDLE_S = 15,
@@ -39,7 +54,7 @@ enum {
 
 struct client_wire {
     struct loop *loop;
-    CURLM *multi;
+    CURLM *multi; /* made for the first call that is not plain */
     struct event_base *base;
     struct event timer;
     unsigned slots;
@@ -54,8 +69,9 @@ struct watch {
 struct client_wire_slot {
     struct client_wire *wire;
     struct client_plain *plain; /* does it without curl; all below is unused then */
-    CURL *easy;
+    CURL *easy;                 /* made for its first call */
     char *base_url;
+    int64_t connect_timeout_us;
     struct latch latch;
     CURLcode code; /* once the latch is set */
     /* the running attempt */
@@ -69,7 +85,7 @@ struct client_wire_slot {
 /* A setopt can only fail on a wrong option or without memory: both are the end. */
 #define SET(easy, option, value)                                                                   \
     do {                                                                                           \
-        CURLcode set_r_ = curl_easy_setopt((easy), (option), (value));                             \
+        CURLcode set_r_ = curl.easy_setopt((easy), (option), (value));                             \
         assert(set_r_ == CURLE_OK);                                                                \
         (void)set_r_;                                                                              \
     } while (0)
@@ -79,13 +95,13 @@ struct client_wire_slot {
 static void client_wire_drain(struct client_wire *w)
 {
     int left;
-    for (CURLMsg *m; (m = curl_multi_info_read(w->multi, &left));) {
+    for (CURLMsg *m; (m = curl.multi_info_read(w->multi, &left));) {
         assert(m->msg == CURLMSG_DONE);
         CURL *easy = m->easy_handle;
         CURLcode code = m->data.result; /* `m` dies with the removal */
         struct client_wire_slot *s = NULL;
-        curl_easy_getinfo(easy, CURLINFO_PRIVATE, &s);
-        curl_multi_remove_handle(w->multi, easy);
+        curl.easy_getinfo(easy, CURLINFO_PRIVATE, &s);
+        curl.multi_remove_handle(w->multi, easy);
         s->code = code;
         latch_set(&s->latch, 0);
     }
@@ -97,7 +113,7 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
     struct client_wire *w = watch->wire; /* curl may drop the watch meanwhile */
     int flags = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
     int running;
-    curl_multi_socket_action(w->multi, fd, flags, &running);
+    curl.multi_socket_action(w->multi, fd, flags, &running);
     client_wire_drain(w);
 }
 
@@ -106,7 +122,7 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     struct client_wire *w = arg;
     int running;
-    curl_multi_socket_action(w->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    curl.multi_socket_action(w->multi, CURL_SOCKET_TIMEOUT, 0, &running);
     client_wire_drain(w);
 }
 
@@ -124,7 +140,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *s
     if (!watch) {
         watch = MEM_NEW(struct watch);
         watch->wire = w;
-        curl_multi_assign(w->multi, fd, watch);
+        curl.multi_assign(w->multi, fd, watch);
     }
     int events =
         EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0);
@@ -146,21 +162,34 @@ static int on_timer(CURLM *multi, long timeout_ms, void *user)
     return event_add(&w->timer, &after);
 }
 
+bool client_wire_check(char *ret_why, size_t why_size)
+{
+    return client_curl_open(symbols, ARRAY_SIZE(symbols), ret_why, why_size);
+}
+
+static bool multi_open(struct client_wire *w, char *ret_why, size_t why_size)
+{
+    if (w->multi)
+        return true;
+    if (!client_wire_check(ret_why, why_size))
+        return false;
+    w->multi = curl.multi_init();
+    assert(w->multi);
+    curl.multi_setopt(w->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl.multi_setopt(w->multi, CURLMOPT_SOCKETDATA, w);
+    curl.multi_setopt(w->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl.multi_setopt(w->multi, CURLMOPT_TIMERDATA, w);
+    curl.multi_setopt(w->multi, CURLMOPT_MAXCONNECTS, (long)KEEP_CONNECTIONS);
+    curl.multi_setopt(w->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+    return true;
+}
+
 struct client_wire *client_wire_new(struct loop *l)
 {
-    curl_global_init(CURL_GLOBAL_DEFAULT);
     struct client_wire *w = MEM_NEW(struct client_wire);
     w->loop = l;
     w->base = loop_base(l);
     event_assign(&w->timer, w->base, -1, 0, on_timeout, w);
-    w->multi = curl_multi_init();
-    assert(w->multi);
-    curl_multi_setopt(w->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(w->multi, CURLMOPT_SOCKETDATA, w);
-    curl_multi_setopt(w->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-    curl_multi_setopt(w->multi, CURLMOPT_TIMERDATA, w);
-    curl_multi_setopt(w->multi, CURLMOPT_MAXCONNECTS, (long)KEEP_CONNECTIONS);
-    curl_multi_setopt(w->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
     return w;
 }
 
@@ -169,10 +198,10 @@ void client_wire_free(struct client_wire *w)
     if (!w)
         return;
     assert(w->slots == 0);
-    curl_multi_cleanup(w->multi);
+    if (w->multi)
+        curl.multi_cleanup(w->multi);
     event_del(&w->timer);
     mem_free(w);
-    curl_global_cleanup();
 }
 
 /* --- what curl hands us of an answer --- */
@@ -255,9 +284,19 @@ struct client_wire_slot *client_wire_slot_new(
         s->plain = client_plain_new(w->loop, base_url, connect_timeout_us);
         return s;
     }
-    s->easy = curl_easy_init();
-    assert(s->easy);
     s->base_url = mem_strdup(base_url);
+    s->connect_timeout_us = connect_timeout_us;
+    return s;
+}
+
+static bool slot_open(struct client_wire_slot *s, char *ret_why, size_t why_size)
+{
+    if (s->easy)
+        return true;
+    if (!multi_open(s->wire, ret_why, why_size))
+        return false;
+    s->easy = curl.easy_init();
+    assert(s->easy);
     slot_set_callbacks(s);
     SET(s->easy, CURLOPT_NOSIGNAL, 1L);
     SET(s->easy, CURLOPT_QUICK_EXIT, 1L); /* a removal does not wait for the resolver's thread */
@@ -268,10 +307,10 @@ struct client_wire_slot *client_wire_slot_new(
     SET(s->easy, CURLOPT_PATH_AS_IS, 1L);
     SET(s->easy, CURLOPT_BUFFERSIZE, 16L * 1024);
     SET(s->easy, CURLOPT_TCP_NODELAY, 1L);
-    SET(s->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)((connect_timeout_us + 999) / USEC_PER_MS));
+    SET(s->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)((s->connect_timeout_us + 999) / USEC_PER_MS));
     SET(s->easy, CURLOPT_MAXAGE_CONN, (long)KEEP_IDLE_S);
     SET(s->easy, CURLOPT_MAXFILESIZE, (long)WIRE_BODY_LIMIT);
-    return s;
+    return true;
 }
 
 void client_wire_slot_free(struct client_wire_slot *s)
@@ -280,7 +319,8 @@ void client_wire_slot_free(struct client_wire_slot *s)
         return;
     s->wire->slots--;
     client_plain_free(s->plain);
-    curl_easy_cleanup(s->easy);
+    if (s->easy)
+        curl.easy_cleanup(s->easy);
     buf_deinit(&s->body);
     mem_free(s->base_url);
     mem_free(s);
@@ -378,7 +418,7 @@ static void slot_explain(
     else if (s->refused_resend)
         text = "connection closed before the answer";
     else if (!text)
-        text = s->error[0] ? s->error : curl_easy_strerror(s->code);
+        text = s->error[0] ? s->error : curl.easy_strerror(s->code);
     snprintf(o->detail, WIRE_DETAIL_SIZE, "%s", text);
 }
 
@@ -394,7 +434,7 @@ static int slot_result(struct client_wire_slot *s, int waited, struct http_answe
         return waited;
     }
     long status = 0;
-    curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl.easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
     if (s->code == CURLE_OK && s->head_done && status >= 200) {
         answer->status = (int)status;
         char *body = arena_alloc(s->arena, s->body.len + 1);
@@ -415,6 +455,8 @@ int client_wire_run(struct client_wire_slot *s, const struct http_call *call, in
     *ret_outcome = (struct client_wire_outcome){0};
     if (s->plain)
         return client_plain_run(s->plain, call, deadline_us, ret_answer, ret_outcome);
+    if (!slot_open(s, ret_outcome->detail, sizeof(ret_outcome->detail)))
+        return ERR_UNAVAILABLE;
     answer.headers.count = 0;
     if (fiber_deadline() < deadline_us)
         deadline_us = fiber_deadline();
@@ -422,12 +464,12 @@ int client_wire_run(struct client_wire_slot *s, const struct http_call *call, in
     if (r < 0)
         return r;
     s->headers = &answer.headers;
-    CURLMcode added = curl_multi_add_handle(s->wire->multi, s->easy);
+    CURLMcode added = curl.multi_add_handle(s->wire->multi, s->easy);
     assert(added == CURLM_OK);
     (void)added;
     r = latch_wait(&s->latch, "http", deadline_us, NULL);
     if (!s->latch.is_set)
-        curl_multi_remove_handle(s->wire->multi, s->easy);
+        curl.multi_remove_handle(s->wire->multi, s->easy);
     r = slot_result(s, r, &answer, ret_outcome);
     s->headers = NULL;
     if (s->body.cap > 64 * 1024)

@@ -1,8 +1,8 @@
 #pragma once
 
-/* One attempt of one HTTP call on the wire: libcurl's multi handle on the loop, or a plain
- * connection of our own (client_plain.h) where that will do. No policy here (retries, breaker,
- * limits are client.c's). Private to the outgoing client. */
+/* One attempt of one HTTP call on the wire: a plain connection of our own (client_plain.h) where
+ * that will do, else libcurl's multi handle on the loop. No policy here (retries, breaker, limits
+ * are client.c's). Private to the outgoing client. */
 
 #include "common/net/client.h"
 
@@ -17,6 +17,10 @@ void client_wire_free(struct client_wire *w); /* all slots are gone */
 struct client_wire_slot *client_wire_slot_new(
     struct client_wire *w, const char *base_url, int64_t connect_timeout_us);
 void client_wire_slot_free(struct client_wire_slot *s); /* NULL ok; not running */
+
+/* Whether calls that are not plain, and mails, can be made here at all: libcurl is opened for them.
+ */
+bool client_wire_check(char *ret_why, size_t why_size);
 
 /* Nothing that a caller passes on may end a line and begin a header of its own. */
 bool client_header_is_clean(const struct http_header *h);

@@ -6,6 +6,7 @@
 #include "common/base/mem.h"
 #include "common/fiber/sync.h"
 #include "common/net/client.h"
+#include "common/net/client_curl.h"
 #include "fake_server.h"
 
 #define MS USEC_PER_MS
@@ -158,6 +159,7 @@ static void world_play_at(const char *host, fake_script script, struct http_peer
         config.base_url = url;
     if (!config.timeout_us)
         config.timeout_us = 300 * MS;
+    (void)http_client_check(config.base_url); /* as services do: no call's time goes by with it */
     w.peer = http_peer_new(w.client, &config);
     cr_assert_eq(fiber_spawn(w.loop, "test", world_fiber, &w, NULL), 0);
     loop_run(w.loop, true);
@@ -880,4 +882,70 @@ static void expect_name(struct world *w)
 Test(client, host_name__is_resolved)
 {
     world_play(by_path, (struct http_peer_config){0}, expect_name);
+}
+
+/* --- libcurl, which is opened when something needs it --- */
+
+static bool curl_is_open(void)
+{
+    char line[512];
+    bool found = false;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    cr_assert(maps);
+    while (!found && fgets(line, sizeof(line), maps))
+        found = strstr(line, "/libcurl") != NULL;
+    fclose(maps);
+    return found;
+}
+
+static void expect_ok(struct world *w)
+{
+    struct http_answer a;
+    cr_assert_eq(get(w, "/ok", &a), 0, "%s", error_text());
+    cr_assert(body_is(&a, "ok"));
+}
+Test(client, libcurl__is_not_opened_for_plain_calls)
+{
+    world_play_at("127.0.0.1", by_path, (struct http_peer_config){0}, expect_ok);
+    cr_assert_eq(http_client_check("http://127.0.0.1:8081"), 0);
+    cr_assert_not(curl_is_open());
+    world_play_at("localhost", by_path, (struct http_peer_config){0}, expect_ok);
+    cr_assert(curl_is_open());
+}
+
+static void expect_no_library(struct world *w)
+{
+    struct http_answer a;
+    for (int i = 0; i < 2; i++) { /* the second time on the slot that the first one left */
+        error_clear();
+        cr_assert_eq(get(w, "/ok", &a), ERR_UNAVAILABLE);
+        cr_assert(strstr(error_text(), "libnowhere.so.4"), "%s", error_text());
+    }
+    cr_assert_eq(w->server->requests, 0);
+}
+Test(client, libcurl_that_is_missing__fails_what_needs_it_and_says_so)
+{
+    client_curl_library = "libnowhere.so.4";
+    world_play_at("localhost", by_path, (struct http_peer_config){0}, expect_no_library);
+    world_play_at("127.0.0.1", by_path, (struct http_peer_config){0}, expect_ok);
+    const char *const urls[] = {
+        "https://127.0.0.1:8081", "http://auth:8081", "smtp://127.0.0.1:25", "nonsense"};
+    for (size_t i = 0; i < ARRAY_SIZE(urls); i++) {
+        error_clear();
+        cr_expect_eq(http_client_check(urls[i]), ERR_UNAVAILABLE, "%s", urls[i]);
+        cr_expect(strstr(error_text(), "libnowhere.so.4"), "%s", error_text());
+    }
+    cr_assert_eq(http_client_check("http://127.0.0.1:8081"), 0);
+}
+
+static void expect_no_library_of_ours(struct world *w)
+{
+    struct http_answer a;
+    cr_assert_eq(get(w, "/ok", &a), ERR_UNAVAILABLE);
+    cr_assert(strstr(error_text(), "curl_"), "%s", error_text());
+}
+Test(client, library_without_the_functions__is_refused)
+{
+    client_curl_library = "libm.so.6";
+    world_play_at("localhost", by_path, (struct http_peer_config){0}, expect_no_library_of_ours);
 }

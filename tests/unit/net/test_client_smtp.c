@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/net/client.h"
+#include "common/net/client_curl.h"
 #include "fake_server.h"
 
 #define MS USEC_PER_MS
@@ -119,6 +120,16 @@ static void send_to(struct mail_script *m, struct mail_test *t)
     snprintf(t->url, sizeof(t->url), "smtp://127.0.0.1:%d", server->port);
     send_it(t);
     fake_server_free(server);
+}
+
+Test(client_smtp, without_libcurl__is_surely_not_taken_and_says_why)
+{
+    struct mail_script m = {0};
+    struct mail_test t = {0};
+    client_curl_library = "libnowhere.so.4";
+    send_to(&m, &t);
+    cr_assert_eq(t.r, ERR_UNAVAILABLE);
+    cr_assert(strstr(t.error, "libnowhere.so.4"), "%s", t.error);
 }
 
 Test(client_smtp, mail__arrives_as_it_is)
@@ -329,9 +340,9 @@ Test(client_smtp, mails_one_after_the_other__share_a_connection)
     send_some(&k, &t);
     for (unsigned i = 0; i < t.count; i++)
         cr_assert_eq(t.r[i], 0);
-    cr_assert_eq(k.mails, 3);
     cr_assert_eq(t.server->connections, 1);
-    fake_server_free(t.server);
+    fake_server_free(t.server); /* waits for its threads, which count */
+    cr_assert_eq(k.mails, 3);
     cr_assert_eq(k.quits, 1, "the end of the client is polite");
 }
 
@@ -340,9 +351,9 @@ Test(client_smtp, connection_that_has_served_long__is_replaced)
     struct kept_script k = {0};
     struct mails_test t = {.count = SOME_MAILS};
     send_some(&k, &t);
-    cr_assert_eq(k.mails, SOME_MAILS);
     cr_assert_eq(t.server->connections, 2);
     fake_server_free(t.server);
+    cr_assert_eq(k.mails, SOME_MAILS);
 }
 
 static void expect_sent_again(int second, const char *what)
@@ -352,9 +363,9 @@ static void expect_sent_again(int second, const char *what)
     send_some(&k, &t);
     for (unsigned i = 0; i < t.count; i++)
         cr_assert_eq(t.r[i], 0, "%s: mail %u", what, i);
-    cr_assert_eq(k.mails, 3, "%s", what);
     cr_assert_eq(t.server->connections, 2, "%s", what);
     fake_server_free(t.server);
+    cr_assert_eq(k.mails, 3, "%s", what);
 }
 
 Test(client_smtp, kept_connection_that_ended__is_no_mails_failure)
@@ -371,9 +382,9 @@ static void expect_not_again(int second, int r)
     send_some(&k, &t);
     cr_assert_eq(t.r[1], r, "%d", second);
     cr_assert_eq(t.r[2], 0, "%d: the next one goes over a new connection", second);
-    cr_assert_eq(k.mails, 2, "%d: once is enough", second);
     cr_assert_eq(t.server->connections, 2);
     fake_server_free(t.server);
+    cr_assert_eq(k.mails, 2, "%d: once is enough", second);
 }
 
 Test(client_smtp, kept_connection_with_another_failure__is_not_tried_again)
