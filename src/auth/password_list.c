@@ -3,6 +3,7 @@
  * digits and signs as well. No list comes with the source: the launcher takes the dictionary of
  * Debian's cracklib-runtime, and the lists of known breaches serve as well. */
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -15,13 +16,19 @@
 #define LIST_BYTES_LIMIT (16 << 20)
 #define WORD_MIN         4
 
-static char *text;
-static const char **lines; /* sorted */
+static char *text;      /* each line ends with a NUL */
+static uint32_t *lines; /* where they begin in it, sorted by what they say */
 static size_t lines_count;
+static_assert(LIST_BYTES_LIMIT < UINT32_MAX, "a place in the text has 32 bits");
 
 static int compare_lines(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    return strcmp(text + *(const uint32_t *)a, text + *(const uint32_t *)b);
+}
+
+static int compare_word(const void *word, const void *line)
+{
+    return strcmp(word, text + *(const uint32_t *)line);
 }
 
 static void lower_in_place(char *line)
@@ -53,6 +60,7 @@ static int read_text(const char *path)
 static void split_text(void)
 {
     size_t capacity = 1;
+    bool sorted = true; /* most lists are, also without case */
     for (const char *c = text; *c; c++)
         capacity += *c == '\n';
     lines = mem_alloc(capacity * sizeof(*lines));
@@ -61,9 +69,11 @@ static void split_text(void)
         if (*line == 0 || *line == '#')
             continue;
         lower_in_place(line);
-        lines[lines_count++] = line;
+        sorted = sorted && (lines_count == 0 || strcmp(text + lines[lines_count - 1], line) <= 0);
+        lines[lines_count++] = (uint32_t)(line - text);
     }
-    qsort(lines, lines_count, sizeof(*lines), compare_lines);
+    if (!sorted)
+        qsort(lines, lines_count, sizeof(*lines), compare_lines);
 }
 
 int password_list_load(void)
@@ -84,12 +94,11 @@ int password_list_load(void)
 static bool is_line(const char *core, size_t len, const char *lower)
 {
     char word[PASSWORD_BYTES_LIMIT + 1];
-    const char *key = word;
     if (len < WORD_MIN || len >= sizeof(word))
         return false;
     memcpy(word, core, len);
     word[len] = 0;
-    return bsearch(&key, lines, lines_count, sizeof(*lines), compare_lines) != NULL;
+    return bsearch(word, lines, lines_count, sizeof(*lines), compare_word) != NULL;
 }
 
 bool password_listed(struct arena *a, const char *password)
