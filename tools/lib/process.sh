@@ -3,17 +3,22 @@
 # waited for, stopped.
 
 # A pid alone proves nothing, for pids come round again: we keep it with the kernel's start time.
+# start_time PID: sets STARTED; false, and nothing in it, when there is no such process.
 start_time() {
     local stat
+    STARTED=
     { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
     stat=${stat##*) }
     # shellcheck disable=SC2086 # the words are wanted
     set -- $stat
-    [ "$1" != Z ] && printf '%s' "${20}"
+    [ "$1" != Z ] && STARTED=${20}
 }
 
 # record NAME PID
-record() { printf '%s %s\n' "$2" "$(start_time "$2")" >"$RUN/$1.pid"; }
+record() {
+    start_time "$2" || true
+    printf '%s %s\n' "$2" "$STARTED" >"$RUN/$1.pid"
+}
 
 # running NAME: true, and PID set, when the process we recorded under that name still lives.
 running() {
@@ -21,7 +26,7 @@ running() {
     PID=
     [ -s "$RUN/$1.pid" ] || return 1
     read -r PID started <"$RUN/$1.pid"
-    [ "$(start_time "$PID" || true)" = "$started" ] && [ -n "$started" ]
+    start_time "$PID" && [ "$STARTED" = "$started" ]
 }
 
 # spawn NAME FUNCTION [ARGS]: runs it in its own session with its log, and records it. FUNCTION
@@ -41,6 +46,7 @@ spawn() {
 
 # rotate FILE: keeps one older copy once a log has grown past 10 MiB.
 rotate() {
+    [ -s "$1" ] || return 0
     if [ "$(stat -c %s "$1" 2>/dev/null || echo 0)" -gt 10485760 ]; then mv "$1" "$1.1"; fi
 }
 
