@@ -56,7 +56,7 @@ static void cache_put(const struct price *p)
         cached_free(cache); /* the oldest */
     struct cached_price *c = MEM_NEW(struct cached_price);
     snprintf(c->sku, sizeof(c->sku), "%s", p->sku);
-    c->arena = arena_new();
+    c->arena = arena_new_small();
     struct_copy(c->arena, &price_table, p, &c->price);
     c->until_us = clock_mono_us() + config_i64("PRICE_CACHE_S") * USEC_PER_SEC;
     HASH_ADD_STR(cache, sku, c);

@@ -36,6 +36,7 @@
 #include "common/app/token.h"
 #include "common/base/crypto.h"
 #include "common/base/mem.h"
+#include "common/base/pages.h"
 #include "common/net/server.h"
 
 #define START_PATIENCE_US (10 * USEC_PER_SEC)
@@ -153,11 +154,16 @@ static const char *service_url(const char *name)
 static bool make_peer(const char *name)
 {
     const char *url = service_url(name);
-    if (*url)
-        peer_add(the_app.client, name, url);
-    else
+    if (!*url) {
         fprintf(stderr, "%s_SERVICE_URL: not set (base URL of a service this one calls)\n", name);
-    return *url;
+        return false;
+    }
+    if (http_client_check(url) != 0) {
+        fprintf(stderr, "%s_SERVICE_URL: %s\n", name, error_text());
+        return false;
+    }
+    peer_add(the_app.client, name, url);
+    return true;
 }
 
 /* Everybody but auth itself asks auth for its keys and for service tokens. */
@@ -447,6 +453,16 @@ static int listen_on(int64_t port, bool shared, struct http_server **ret_server)
         ret_server);
 }
 
+#define SETTLE_US USEC_PER_SEC
+
+/* What the start alone has used, once what follows it is over too. */
+static void settle(void *arg)
+{
+    if (fiber_sleep(SETTLE_US) != 0)
+        return;
+    pages_rest();
+}
+
 static int start_serving(void)
 {
     const struct service *s = the_app.service;
@@ -469,6 +485,7 @@ static int start_serving(void)
     if (s->queue)
         TRY(inbox_start());
     metrics_on_scrape(set_gauges, NULL);
+    (void)fiber_spawn(the_app.loop, "settle", settle, NULL, NULL); /* at most it is left undone */
     log_info("ready", LF_TEXT("address", config_text("LISTEN_ADDRESS")),
         LF_I64("port", http_server_port(server)), LF_I64("process", process ? process : 1));
     return 0;
@@ -535,6 +552,7 @@ static int print_and_leave(const struct service *s)
 int service_main(const struct service *s, int argc, char **argv)
 {
     the_app = (struct app){.service = s};
+    mem_few_arenas();
     parse_arguments(s, argc, argv);
     if (routes_check(s->routes, s->routes_count) != 0) {
         fprintf(stderr, "souk-%s: %s\n", s->name, error_text());

@@ -49,6 +49,7 @@ static struct verification_key keys[TOKEN_KEYS_LIMIT];
 static size_t keys_count;
 static bool keys_are_own; /* registered, not fetched: there is nobody to ask for more */
 static int64_t keys_fetched_us;
+static uint8_t keys_digest[SHA256_SIZE]; /* of the answer that the keys are from; 0: none */
 static struct latch *keys_fetching;
 static struct cached_token *cache;
 static const char *issuer;
@@ -124,6 +125,7 @@ void token_keys_replace(const struct token_key *fresh, size_t count)
     assert(count <= TOKEN_KEYS_LIMIT);
     keys_are_own = count > 0;
     keys_fetched_us = 0;
+    memset(keys_digest, 0, sizeof(keys_digest));
     keys_swap(fresh, count);
 }
 
@@ -174,14 +176,19 @@ static int keys_fetch_now(void)
     struct http_answer answer;
     struct jwks set;
     struct json_errors errors;
+    uint8_t digest[SHA256_SIZE];
     const struct http_call call = {
         .method = HTTP_GET, .path = "/.well-known/jwks.json", .idempotent = true};
     TRY(http_call(peer_get("auth"), &call, &answer));
     if (answer.status != 200)
         return ERR(ERR_PROTOCOL);
-    if (json_read(fiber_arena(), answer.body, &jwks_table, JSON_LENIENT, &set, &errors) != 0)
-        return ERR(ERR_PROTOCOL);
-    keys_take(set.keys);
+    crypto_sha256(answer.body, digest);
+    if (memcmp(digest, keys_digest, sizeof(digest)) != 0) { /* every few seconds the same ones */
+        if (json_read(fiber_arena(), answer.body, &jwks_table, JSON_LENIENT, &set, &errors) != 0)
+            return ERR(ERR_PROTOCOL);
+        keys_take(set.keys);
+        memcpy(keys_digest, digest, sizeof(digest));
+    }
     keys_fetched_us = clock_mono_us();
     return 0;
 }
@@ -369,7 +376,7 @@ static void cache_put(
         }
     }
     t = MEM_NEW(struct cached_token);
-    t->arena = arena_new();
+    t->arena = arena_new_small();
     t->caller = caller_from(t->arena, p, (struct span){0});
     snprintf(t->kid, sizeof(t->kid), "%s", kid);
     t->audience = arena_strdup(t->arena, p->aud);

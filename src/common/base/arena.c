@@ -1,9 +1,10 @@
 /* The arena: a bump allocator over chunks.
  *
- * Chunks double from 8 KiB to 64 KiB. Something too big to share a chunk gets one of its own, put
- * behind the current one so that the current one's free space stays in use. A reset keeps the
- * current chunk, which is the largest of the ordinary ones: a request like the one before then
- * costs no malloc at all, and one huge request does not leave its memory behind.
+ * Chunks double from 8 KiB (in a small arena: from 256 bytes) to 64 KiB. Something too big to share
+ * a chunk gets one of its own, put behind the current one so that the current one's free space
+ * stays in use. A reset keeps the current chunk, which is the largest of the ordinary ones: a
+ * request like the one before then costs no malloc at all, and one huge request does not leave its
+ * memory behind.
  *
  * Adopted objects are a list of nodes that live in the arena itself. A dispose function may still
  * read arena memory, allocate, or even adopt: the list is emptied first, the memory goes after it.
@@ -38,7 +39,7 @@
 #define ARENA_ALIGN ((size_t)16)
 static_assert(_Alignof(max_align_t) <= ARENA_ALIGN, "aligned for any type");
 
-enum { CHUNK_FIRST = 8 * 1024, CHUNK_LAST = 64 * 1024 };
+enum { CHUNK_SMALL = 256, CHUNK_FIRST = 8 * 1024, CHUNK_LAST = 64 * 1024 };
 
 struct chunk {
     struct chunk *next;
@@ -56,12 +57,25 @@ struct arena {
     struct chunk *chunk; /* the current one; older and oversized ones behind it */
     size_t at;           /* where its free space begins */
     size_t used;
+    size_t first;            /* of the first chunk */
     struct adopted *adopted; /* newest first */
 };
 
+static struct arena *arena_new_from(size_t first)
+{
+    struct arena *a = MEM_NEW(struct arena);
+    a->first = first;
+    return a;
+}
+
 struct arena *arena_new(void)
 {
-    return MEM_NEW(struct arena);
+    return arena_new_from(CHUNK_FIRST);
+}
+
+struct arena *arena_new_small(void)
+{
+    return arena_new_from(CHUNK_SMALL);
 }
 
 static struct chunk *chunk_new(size_t size)
@@ -125,12 +139,14 @@ void arena_free(struct arena *a)
     mem_free(a);
 }
 
-/* The next chunk of the ordinary kind becomes the current one. */
-static void arena_grow(struct arena *a)
+/* The next chunk of the ordinary kind becomes the current one; it has `room`. */
+static void arena_grow(struct arena *a, size_t room)
 {
-    size_t size = CHUNK_FIRST;
+    size_t size = a->first;
     if (a->chunk)
         size = a->chunk->size < CHUNK_LAST ? a->chunk->size * 2 : CHUNK_LAST;
+    while (size < room)
+        size *= 2;
     struct chunk *c = chunk_new(size);
     c->next = a->chunk;
     a->chunk = c;
@@ -140,16 +156,17 @@ static void arena_grow(struct arena *a)
 /* `room` bytes that belong to nobody yet. */
 static char *arena_take(struct arena *a, size_t room)
 {
+    bool oversized = room > CHUNK_FIRST / 2;
     if (!a->chunk)
-        arena_grow(a);
+        arena_grow(a, oversized ? 0 : room);
     if (room > a->chunk->size - a->at) {
-        if (room > CHUNK_FIRST / 2) {
+        if (oversized) {
             struct chunk *c = chunk_new(room);
             c->next = a->chunk->next;
             a->chunk->next = c;
             return c->data;
         }
-        arena_grow(a);
+        arena_grow(a, room);
     }
     char *ptr = a->chunk->data + a->at;
     a->at += room;

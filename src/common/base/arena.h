@@ -11,7 +11,8 @@
 struct arena;
 
 struct arena *arena_new(void);
-void arena_free(struct arena *a); /* NULL ok; disposes the adopted, then the memory */
+struct arena *arena_new_small(void); /* for the few hundred bytes of something that is kept long */
+void arena_free(struct arena *a);    /* NULL ok; disposes the adopted, then the memory */
 void arena_reset(struct arena *a);
 
 void *arena_alloc(struct arena *a, size_t size); /* zeroed, aligned for any type */

@@ -1,5 +1,6 @@
 #include "common/base/mem.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -56,4 +57,14 @@ char *mem_strndup(const char *text, size_t len)
 void mem_free(void *ptr)
 {
     free(ptr);
+}
+
+void mem_few_arenas(void)
+{
+    mallopt(M_ARENA_MAX, 2);
+}
+
+void mem_trim(void)
+{
+    malloc_trim(0);
 }

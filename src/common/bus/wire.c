@@ -33,6 +33,7 @@
 #define LOGIN_TIMEOUT_S   3
 #define FRAMES_PER_READ   512
 #define HEARTBEATS_MISSED 2
+#define OUT_KEPT          (64 * 1024) /* larger buffers are given back once they are empty */
 
 enum assembly { ASSEMBLY_NONE, ASSEMBLY_HEADER, ASSEMBLY_BODY };
 
@@ -226,6 +227,8 @@ int wire_flush(struct wire *w)
         w->last_write_us = clock_mono_us();
     }
     buf_reset(&w->out);
+    if (w->out.cap > OUT_KEPT)
+        buf_deinit(&w->out);
     w->out_sent = 0;
     return 0;
 }

@@ -6,6 +6,7 @@
 
 #include "common/base/arena.h"
 #include "common/base/mem.h"
+#include "common/base/pages.h"
 #include "common/fiber/private.h"
 
 /* A fiber is a `struct task`: a stack, a place where it was left, and its view of the world. A task
@@ -24,6 +25,11 @@
  * pointer that nobody can follow. Tasks are reused, serial numbers are not, so a handle of a fiber
  * that has ended is recognised: waking or cancelling it does nothing, joining it succeeds at once.
  *
+ * What a task was made of (a stack, an arena with a chunk or two) stays with it for its slot's next
+ * fiber. The free list is a stack, so the ones at its end are those that a peak needed and nobody
+ * else does. Once a second the loop rests: what was free all that time is given back, but for a
+ * few.
+ *
  * A park has exactly one outcome, the first that comes: wake, deadline or cancellation. Each goes
  * through task_wake(), which takes PARKED to RUNNABLE and disarms the timer; whoever comes later
  * finds the task not parked and learns that from the return value. */
@@ -31,6 +37,7 @@
 enum {
     TURNS_PER_RUN = 256, /* before the loop looks at its sockets again */
     STACKS_KEPT = 256,
+    STACKS_SPARED = 8, /* by a rest */
 };
 
 /* ---- handles ---- */
@@ -182,12 +189,19 @@ static struct task *task_take(struct scheduler *s)
     return t;
 }
 
+static void task_strip(struct task *t)
+{
+    stack_deinit(&t->stack);
+    arena_free(t->arena);
+    t->arena = NULL;
+}
+
 /* Those with a stack go to the front, so that they are used first. */
 static void task_give_back(struct scheduler *s, struct task *t)
 {
     t->state = TASK_FREE;
     if (t->stack.low && s->free_stacks >= STACKS_KEPT)
-        stack_deinit(&t->stack);
+        task_strip(t);
     if (t->stack.low) {
         s->free_stacks++;
         t->next = s->free_tasks;
@@ -206,6 +220,8 @@ static int task_equip(struct scheduler *s, struct task *t)
     if (!t->stack.low)
         return stack_init(&t->stack);
     s->free_stacks--;
+    if (s->free_stacks < s->spare_stacks)
+        s->spare_stacks = s->free_stacks;
     stack_renew(&t->stack);
     return 0;
 }
@@ -491,6 +507,21 @@ void scheduler_expire(struct scheduler *s)
     s->now_us = clock_mono_us();
     while ((due = timers_expire(&s->timers, s->now_us)))
         task_wake(s, CONTAINER_OF(due, struct task, timer), -ETIMEDOUT);
+}
+
+void scheduler_rest(struct scheduler *s)
+{
+    unsigned spare = s->spare_stacks, place = 0;
+
+    if (spare > STACKS_SPARED) {
+        unsigned kept = s->free_stacks - (spare - STACKS_SPARED);
+        for (struct task *t = s->free_tasks; t && t->stack.low; t = t->next)
+            if (place++ >= kept)
+                task_strip(t);
+        s->free_stacks = kept;
+        pages_rest();
+    }
+    s->spare_stacks = s->free_stacks;
 }
 
 unsigned fiber_live(const struct loop *l)

@@ -64,6 +64,7 @@ static void loop_on_tick(evutil_socket_t fd, short what, void *arg)
     struct loop *l = arg;
 
     l->last_tick_us = clock_mono_us();
+    scheduler_rest(&l->scheduler);
 }
 
 static void loop_on_alarm(evutil_socket_t fd, short what, void *arg)

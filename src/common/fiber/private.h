@@ -47,7 +47,8 @@ struct scheduler {
     struct task **slots;
     unsigned slot_count, slot_limit;
     struct task *free_tasks;
-    unsigned free_stacks; /* how many of the free tasks have one */
+    unsigned free_stacks;  /* how many of the free tasks have one */
+    unsigned spare_stacks; /* the fewest since the last rest: nobody has needed those */
     struct task *run_head, *run_tail;
     struct task *running;
     unsigned live;
@@ -69,6 +70,8 @@ void scheduler_limit(struct scheduler *s, unsigned limit);
 void scheduler_run(struct scheduler *s);
 /* Wakes those whose deadline has passed. */
 void scheduler_expire(struct scheduler *s);
+/* Gives back what the free tasks keep and nobody has needed since the last call. */
+void scheduler_rest(struct scheduler *s);
 
 struct scheduler *loop_scheduler(struct loop *l);
 const struct scheduler *loop_scheduler_const(const struct loop *l);

@@ -79,6 +79,27 @@ Test(base, arena_reset__same_work_again__uses_the_same_memory)
     arena_free(a);
 }
 
+/* Of each size from nothing to beyond what a chunk has, in any order; each piece stays its own. */
+Test(base, arena_new_small__any_sizes__are_zeroed_and_apart)
+{
+    static const size_t sizes[] = {1, 300, 0, 4096, 17, 4097, 255, 2000, 9000, 256, 100, 70000, 64};
+    unsigned char *pieces[ARRAY_SIZE(sizes)];
+    struct arena *a = arena_new_small();
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+            pieces[i] = arena_alloc(a, sizes[i]);
+            for (size_t j = 0; j < sizes[i]; j++)
+                cr_assert_eq(pieces[i][j], 0);
+            memset(pieces[i], (int)i + 1, sizes[i]);
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+            for (size_t j = 0; j < sizes[i]; j++)
+                cr_assert_eq(pieces[i][j], i + 1);
+        arena_reset(a);
+    }
+    arena_free(a);
+}
+
 static volatile size_t huge = SIZE_MAX; /* volatile: gcc must not see the impossible size */
 
 Test(base, arena_alloc__impossible_size__aborts, .signal = SIGABRT)

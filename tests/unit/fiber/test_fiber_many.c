@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/arena.h"
 #include "common/base/mem.h"
+#include "common/fiber/private.h"
 #include "support.h"
 
 /* As many fibers as there may be, and more one after the other: their stacks and slots are used
@@ -161,4 +163,65 @@ Test(fiber, spawn__twenty_thousand_short_fibers__all_run)
 
     run(spawning_in_waves, &count);
     cr_assert_eq(count, 20000);
+}
+
+/* ---- what a peak leaves ---- */
+
+static unsigned free_stacks(void)
+{
+    return loop_scheduler(loop_current())->free_stacks;
+}
+
+FIBER(using_much)
+{
+    cr_assert_not_null(arena_alloc(fiber_arena(), 20000));
+    fiber_yield();
+    (*(unsigned *)arg)++;
+}
+
+FIBER(peaking_and_resting)
+{
+    struct scheduler *s = loop_scheduler(loop_current());
+    unsigned count = 0;
+
+    for (int round = 1; round <= 3; round++) {
+        for (int i = 0; i < 100; i++)
+            start("f", using_much, &count);
+        while (count < 100U * (unsigned)round)
+            fiber_yield();
+        fiber_yield();
+        cr_assert_geq(free_stacks(), 100);
+        scheduler_rest(s); /* they were needed since the last one */
+        cr_assert_geq(free_stacks(), 100);
+        scheduler_rest(s);
+        cr_assert_eq(free_stacks(), 8);
+        scheduler_rest(s);
+        cr_assert_eq(free_stacks(), 8);
+    }
+}
+
+Test(fiber, rest__after_a_peak__gives_back_what_nobody_needs)
+{
+    run(peaking_and_resting, NULL);
+}
+
+FIBER(keeping_busy)
+{
+    struct scheduler *s = loop_scheduler(loop_current());
+    unsigned count = 0;
+
+    for (unsigned round = 1; round <= 10; round++) {
+        for (int i = 0; i < 40; i++)
+            start("f", using_much, &count);
+        while (count < 40 * round)
+            fiber_yield();
+        fiber_yield();
+        scheduler_rest(s);
+        cr_assert_geq(free_stacks(), 40);
+    }
+}
+
+Test(fiber, rest__while_they_come_and_go__takes_nothing_away)
+{
+    run(keeping_busy, NULL);
 }
