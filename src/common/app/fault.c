@@ -47,11 +47,13 @@ void fault_point_of(const char *name, const char *thing)
         die_at(name);
 }
 
-bool fault_known(const char *name)
+bool fault_known(const char *armed)
 {
+    if (!armed || !*armed)
+        return true;
+    struct span name = span_make(armed, strcspn(armed, ":"));
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-        if (strncmp(names[i], name, strcspn(name, ":")) == 0 &&
-            strlen(names[i]) == strcspn(name, ":"))
+        if (span_equal(span_of(names[i]), name))
             return true;
     return false;
 }

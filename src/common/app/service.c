@@ -562,6 +562,10 @@ int service_main(const struct service *s, int argc, char **argv)
         return print_and_leave(s);
     if (config_load(settings, settings_count, s->config, s->config_count) != 0)
         return 2;
+    if (!fault_known(getenv("SOUK_FAULT"))) {
+        fprintf(stderr, "SOUK_FAULT=%s: there is no such fault point\n", getenv("SOUK_FAULT"));
+        return 2;
+    }
     if (mode == MODE_PRINT_CONFIG)
         return print_and_leave(s);
     if (!log_level_parse(config_text("LOG_LEVEL"), &usual_level))

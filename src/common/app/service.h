@@ -98,10 +98,11 @@ void app_nudge(const char *name);
 #ifdef SOUK_FAULTS
 void fault_point(const char *name);
 void fault_point_of(const char *name, const char *thing);
-bool fault_known(const char *name);
+bool fault_known(const char *armed); /* what SOUK_FAULT says names a point; NULL: nothing */
 #define FAULT(name)           fault_point(name)
 #define FAULT_OF(name, thing) fault_point_of(name, thing)
 #else
 #define FAULT(name)           ((void)0)
 #define FAULT_OF(name, thing) ((void)0)
+#define fault_known(armed)    true
 #endif
