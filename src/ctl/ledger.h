@@ -9,8 +9,6 @@
 #include "ctl/databases.h"
 #include "ctl/queues.h"
 
-#define LEDGER_PAGE 5000
-
 struct ledger_event {
     int64_t seq;
     const char *event_id, *type, *aggregate_id, *correlation_id;

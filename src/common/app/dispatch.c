@@ -358,8 +358,7 @@ void dispatch(void *ctx, struct http_request *http, struct http_response *respon
                               ? arena_strndup(http->arena, correlation.ptr, correlation.len)
                               : fresh;
     req->trace_parent = trace_parent;
-    struct work work = {
-        .request = req, .correlation_id = req->correlation_id, .trace_parent = trace_parent};
+    struct work work = {.correlation_id = req->correlation_id, .trace_parent = trace_parent};
     work_begin(&work);
     reply_header(req, "X-Correlation-ID", req->correlation_id);
     reply_header(req, "traceparent", trace_parent);

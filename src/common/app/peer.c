@@ -42,16 +42,6 @@ void peer_add(struct http_client *client, const char *name, const char *base_url
         http_peer_new(client, &(struct http_peer_config){.name = p->name, .base_url = base_url});
 }
 
-void peers_free(void)
-{
-    for (size_t i = 0; i < peers_count; i++) {
-        http_peer_free(peers[i].http);
-        mem_free(peers[i].token);
-    }
-    memset(peers, 0, sizeof(peers));
-    peers_count = 0;
-}
-
 size_t peers_list(struct http_peer **list, size_t capacity)
 {
     size_t n = 0;

@@ -1,9 +1,8 @@
 #pragma once
 
-/* Private to the application room: making and ending the peers. */
+/* Private to the application room: making and listing the peers. */
 
 #include "common/net/client.h"
 
 void peer_add(struct http_client *client, const char *name, const char *base_url);
-void peers_free(void);
 size_t peers_list(struct http_peer **list, size_t capacity);

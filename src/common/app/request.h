@@ -82,8 +82,6 @@ bool caller_is(const struct request *req, unsigned any_of_roles);
 int request_if_match(struct request *req, int64_t version, bool required);
 struct span request_header(const struct request *req, const char *name);
 
-/* The request that the running fiber works on, or NULL (background fibers). */
-struct request *request_current(void);
 /* Correlation id of the running work: request, event, or a fresh one for background work. Never
  * NULL. */
 const char *correlation_current(void);

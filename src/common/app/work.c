@@ -28,12 +28,6 @@ const struct work *work_current(void)
     return fiber_current() ? fiber_local() : NULL;
 }
 
-struct request *request_current(void)
-{
-    const struct work *w = work_current();
-    return w ? w->request : NULL;
-}
-
 const char *correlation_current(void)
 {
     const struct work *w = work_current();

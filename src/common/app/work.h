@@ -7,7 +7,6 @@
 #define TRACE_PARENT_SIZE 56
 
 struct work {
-    struct request *request; /* NULL for events and background work */
     const char *correlation_id;
     const char *trace_parent;
     bool event; /* a delivery, handled inside a batch's transaction */
