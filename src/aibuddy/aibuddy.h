@@ -60,7 +60,8 @@ int store_user_forget(struct pg_tx *tx, const char *user_id);
 /* Counts and names, best first; `reason` is filled by the caller. */
 int store_personal(const char *user_id, int64_t limit, struct list *ret_rows) PARKS;
 int store_related(const char *sku, int64_t limit, struct list *ret_rows) PARKS;
-int store_trending(int64_t limit, struct list *ret_rows) PARKS;
+/* The TRENDING_MAX items that sold best in seven days, today's included. */
+int store_trending(struct list *ret_rows) PARKS;
 int store_opted_out(const char *user_id, bool *ret_opted_out) PARKS;
 int store_opt_out(const char *user_id, bool opt_out) PARKS;
 /* NULL: none is under way. */
@@ -68,7 +69,9 @@ int store_rebuilding(struct rebuild **ret_rebuild) PARKS;
 
 /* ---- trending.c ---- */
 
-/* As store_trending, from memory for a while; the rows are in `a` and the caller's. */
+#define TRENDING_MAX 100 /* the greatest limit of the route */
+
+/* The first of store_trending, from memory for a while; the rows are in `a` and the caller's. */
 int trending_get(struct arena *a, int64_t limit, struct list *ret_rows) PARKS;
 
 /* ---- events.c ---- */

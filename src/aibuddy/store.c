@@ -1,5 +1,7 @@
 #include "aibuddy/aibuddy.h"
 
+#include <assert.h>
+
 static const struct field recommendation_row_fields[] = {
     FIELD_TEXT(struct recommendation, sku, "sku"),
     FIELD_TEXT(struct recommendation, name, "name"),
@@ -21,18 +23,24 @@ static const struct field rebuild_row_fields[] = {
 static const struct table rebuild_row_table =
     TABLE("RebuildRow", struct rebuild, rebuild_row_fields);
 
-/* The strongest $2 pairs of an item to either side of it, each from an index in that order. */
+/* The strongest $2 pairs of an item, to either side of it: each side is read from an index in that
+ * order, by turns, no further than that many need. Whether the other item is on the shelves is
+ * asked of an index of those that are not, and of the pairs that are read alone. */
 #define PAIRS_TO(other, mine, item, filter)                                                        \
-    "(SELECT p." other " AS sku, i.name, p.orders FROM pair_counts p "                             \
-    "LEFT JOIN items i ON i.sku = p." other " WHERE p." mine " = " item " AND p.orders > 0 "       \
-    "AND coalesce(i.active, true) " filter "ORDER BY p.orders DESC, p." other " LIMIT $2)"
+    "(SELECT p." other " AS sku, p.orders FROM pair_counts p WHERE p." mine " = " item             \
+    " AND p.orders > 0 " filter "AND (SELECT o.sku FROM items o WHERE o.sku = p." other            \
+    " AND NOT o.active) IS NULL ORDER BY p.orders DESC, p." other " LIMIT $2)"
 #define PAIRS_OF(item, filter_b, filter_a)                                                         \
-    PAIRS_TO("sku_b", "sku_a", item, filter_b)                                                     \
-    " UNION ALL " PAIRS_TO("sku_a", "sku_b", item, filter_a)
+    "LATERAL (SELECT s.sku, s.orders FROM (" PAIRS_TO(                                             \
+        "sku_b", "sku_a", item, filter_b) " UNION ALL " PAIRS_TO("sku_a", "sku_b", item,           \
+        filter_a) ") s ORDER BY s.orders DESC, s.sku LIMIT $2) x "
 #define NOT_HAD(sku)                                                                               \
-    "AND NOT EXISTS (SELECT FROM user_items h WHERE h.user_id = $1 AND h.sku = " sku               \
-    " AND h.orders > 0) "
-#define OWN_ITEMS "50"
+    "AND " sku " NOT IN (SELECT h.sku FROM user_items h WHERE h.user_id = $1 AND h.orders > 0) "
+#define PAIRS_OF_MINE PAIRS_OF("m.sku", NOT_HAD("p.sku_b"), NOT_HAD("p.sku_a"))
+#define PAIRS_OF_ONE  PAIRS_OF("$1", "", "")
+#define OWN_ITEMS     "50"
+#define WEEKS_BEST    "100"
+static_assert(TRENDING_MAX == 100, "WEEKS_BEST says the same");
 
 enum {
     SQL_ONE_BATCH,
@@ -47,6 +55,7 @@ enum {
     SQL_FORGET_ORDERS,
     SQL_PERSONAL,
     SQL_RELATED,
+    SQL_TURN_WEEK,
     SQL_TRENDING,
     SQL_OPTED_OUT,
     SQL_OPT_OUT,
@@ -54,7 +63,8 @@ enum {
 };
 
 const struct pg_statement aibuddy_statements[] = {
-    [SQL_ONE_BATCH] = {"one_batch", "SELECT pg_advisory_xact_lock(hashtext('aibuddy learns'))"},
+    [SQL_ONE_BATCH] = {"one_batch",
+        "SELECT pg_advisory_xact_lock(hashtext('aibuddy learns')), turn_week()"},
     /* The orders of a batch, line by line: they become known, and are counted unless they are known
      * or cancelled. A cancellation that came first has left a cancelled row without lines, which
      * they fill. What is newest by its own time names an item, whenever it is told; of the same
@@ -87,7 +97,11 @@ const struct pg_statement aibuddy_statements[] = {
         "SELECT o.day, i.sku, count(*), sum(i.quantity) FROM learned o, "
         "unnest(o.skus, o.quantities) i (sku, quantity) WHERE o.counted GROUP BY 1, 2 "
         "ON CONFLICT (day, sku) DO UPDATE SET orders = d.orders + excluded.orders, "
-        "units = d.units + excluded.units) "
+        "units = d.units + excluded.units), "
+        "sold AS (INSERT INTO week_counts AS w (sku, orders) "
+        "SELECT i.sku, count(*) FROM learned o, unnest(o.skus) i (sku) "
+        "WHERE o.counted AND o.day > (SELECT today - 7 FROM week) GROUP BY 1 "
+        "ON CONFLICT (sku) DO UPDATE SET orders = w.orders + excluded.orders) "
         "INSERT INTO user_items AS u (user_id, sku, orders) "
         "SELECT o.user_id, i.sku, count(*) FROM learned o, unnest(o.skus) i (sku) "
         "WHERE o.counted AND o.user_id IS NOT NULL GROUP BY 1, 2 "
@@ -118,24 +132,25 @@ const struct pg_statement aibuddy_statements[] = {
      * without what was bought already. An item's pairs are read from the strongest on, no more of
      * them than can be shown: a bestseller has as many as there are products. */
     [SQL_PERSONAL] = {"personal",
-        "SELECT c.sku, coalesce(c.name, c.sku), c.orders, coalesce(b.name, c.mine) FROM ("
-        "SELECT DISTINCT ON (x.sku) x.sku, x.name, x.orders, m.sku AS mine FROM ("
+        "SELECT c.sku, coalesce(i.name, c.sku), c.orders, coalesce(b.name, c.mine) FROM ("
+        "SELECT * FROM (SELECT DISTINCT ON (x.sku) x.sku, x.orders, m.sku AS mine FROM ("
         "SELECT sku FROM user_items WHERE user_id = $1 AND orders > 0 "
-        "ORDER BY orders DESC, sku LIMIT " OWN_ITEMS ") m, LATERAL (" PAIRS_OF("m.sku",
-            NOT_HAD("p.sku_b"), NOT_HAD("p.sku_a")) ") x ORDER BY x.sku, x.orders DESC, m.sku) c "
-                                                    "LEFT JOIN items b ON b.sku = c.mine ORDER BY "
-                                                    "c.orders DESC, c.sku LIMIT $2",
+        "ORDER BY orders DESC, sku LIMIT " OWN_ITEMS ") m, " PAIRS_OF_MINE
+        "ORDER BY x.sku, x.orders DESC, m.sku) d ORDER BY d.orders DESC, d.sku LIMIT $2) c "
+        "LEFT JOIN items i ON i.sku = c.sku LEFT JOIN items b ON b.sku = c.mine "
+        "ORDER BY c.orders DESC, c.sku",
         &recommendation_row_table},
     [SQL_RELATED] = {"related",
-        "SELECT x.sku, coalesce(x.name, x.sku), x.orders, coalesce(b.name, $1) FROM (" PAIRS_OF(
-            "$1", "", "") ") x LEFT JOIN items b ON b.sku = $1 "
-                          "ORDER BY x.orders DESC, x.sku LIMIT $2",
+        "SELECT x.sku, coalesce(i.name, x.sku), x.orders, coalesce(b.name, $1) FROM " PAIRS_OF_ONE
+        "LEFT JOIN items i ON i.sku = x.sku LEFT JOIN items b ON b.sku = $1 "
+        "ORDER BY x.orders DESC, x.sku",
         &recommendation_row_table},
+    [SQL_TURN_WEEK] = {"turn_week", "SELECT turn_week()"},
+    /* Read from the top on. With a limit that the planner does not know it would join all items. */
     [SQL_TRENDING] = {"trending",
-        "SELECT d.sku, coalesce(i.name, d.sku), sum(d.orders)::bigint AS orders, NULL "
-        "FROM daily_counts d LEFT JOIN items i ON i.sku = d.sku "
-        "WHERE d.day > (now() AT TIME ZONE 'UTC')::date - 7 AND coalesce(i.active, true) "
-        "GROUP BY 1, 2 HAVING sum(d.orders) > 0 ORDER BY orders DESC, d.sku LIMIT $1",
+        "SELECT w.sku, coalesce(i.name, w.sku), w.orders, NULL FROM week_counts w "
+        "LEFT JOIN items i ON i.sku = w.sku WHERE coalesce(i.active, true) "
+        "ORDER BY w.orders DESC, w.sku LIMIT " WEEKS_BEST,
         &recommendation_row_table},
     [SQL_OPTED_OUT] = {"opted_out", "SELECT opted_out FROM profiles WHERE user_id = $1",
         &opt_out_row_table},
@@ -224,9 +239,10 @@ int store_related(const char *sku, int64_t limit, struct list *ret_rows)
         &aibuddy_statements[SQL_RELATED], PG_ARGS(PG_TEXT(sku), PG_I64(limit)), ret_rows);
 }
 
-int store_trending(int64_t limit, struct list *ret_rows)
+int store_trending(struct list *ret_rows)
 {
-    return rows_of(&aibuddy_statements[SQL_TRENDING], PG_ARGS(PG_I64(limit)), ret_rows);
+    TRY(pg_query(app()->pg, &aibuddy_statements[SQL_TURN_WEEK], PG_NO_ARGS, NULL));
+    return rows_of(&aibuddy_statements[SQL_TRENDING], PG_NO_ARGS, ret_rows);
 }
 
 int store_opted_out(const char *user_id, bool *ret_opted_out)

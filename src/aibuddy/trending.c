@@ -1,8 +1,7 @@
-/* What sells now, for everybody alike: the sums of a week. To find them all of that week's items
- * are read, however many were sold, so what was found is kept in memory, as long as a hundred times
- * what it took to find, and a minute at most. So it costs a hundredth of a processor, and in a
- * small shop, where it takes a millisecond, nobody notices that it is kept. One looks, the others
- * wait. */
+/* What sells now, for everybody alike: the top of a week's counts. It is asked for by everybody who
+ * comes, so what was found is kept in memory, as long as a hundred times what it took to find, and
+ * a minute at most: it costs a hundredth of a processor, and nobody notices that it is kept. One
+ * looks, the others wait; when that fails, the next of them looks. */
 
 #include "aibuddy/aibuddy.h"
 
@@ -12,7 +11,6 @@
 #define KEPT_FACTOR 100
 #define KEPT_MIN_US 1000
 #define KEPT_MAX_US (60 * USEC_PER_SEC)
-#define SHOWN_MAX   100 /* the greatest limit of the route */
 
 static struct arena *arena; /* of what is kept */
 static struct list kept;
@@ -38,7 +36,7 @@ static void keep(struct list rows, int64_t took_us)
 {
     int64_t keep_us = took_us * KEPT_FACTOR + KEPT_MIN_US;
     struct arena *fresh = arena_new();
-    kept = copy_of(fresh, rows, SHOWN_MAX);
+    kept = copy_of(fresh, rows, TRENDING_MAX);
     arena_free(arena);
     arena = fresh;
     kept_until_us = clock_mono_us() + (keep_us < KEPT_MAX_US ? keep_us : KEPT_MAX_US);
@@ -49,7 +47,7 @@ static int look(void) PARKS
     struct list rows;
     int64_t began_us = clock_mono_us();
     looking = true;
-    int r = store_trending(SHOWN_MAX, &rows);
+    int r = store_trending(&rows);
     looking = false;
     fiber_signal_all(&looked);
     TRY(r);

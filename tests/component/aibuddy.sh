@@ -42,6 +42,12 @@ settled() {
 }
 pair() { sql aibuddy "SELECT coalesce(sum(orders), 0) FROM pair_counts WHERE sku_a = '$1-$run' AND sku_b = '$2-$run'"; }
 day() { sql aibuddy "SELECT coalesce(sum(orders), 0) || '/' || coalesce(sum(units), 0) FROM daily_counts WHERE sku = '$1-$run'"; }
+# weekly: how many items' weeks are not the sum of their days.
+weekly() {
+    sql aibuddy "SELECT count(*) FROM (SELECT sku, sum(orders) AS orders FROM daily_counts WHERE day > (SELECT today - 7 FROM week)
+        GROUP BY sku) d FULL JOIN week_counts w USING (sku) WHERE d.orders IS DISTINCT FROM w.orders"
+}
+week() { sql aibuddy "SELECT coalesce(sum(orders), 0) FROM week_counts WHERE sku = '$1-$run'"; }
 of_user() { sql aibuddy "SELECT coalesce(sum(orders), 0) FROM user_items WHERE user_id = '$1' AND sku = '$2-$run'"; }
 
 # ---- learning ----
@@ -86,6 +92,39 @@ check 'two processes count as one' until_true 10 exact
 is 'every order is counted or cancelled' "$(sql aibuddy "SELECT count(*) FROM known_orders WHERE counted = cancelled")" 0
 service_stop "aibuddy-$((PORT_BASE + 18))"
 
+# ---- the week ----
+
+is 'a week is the sum of its days' "$(week X) $(week Y) $(weekly)" '20 20 0'
+# sold_on DAYS-AGO ORDER SKU: an order of that day
+sold_on() {
+    tell order.created "$2" "{\"orderId\":\"$2\",\"userId\":\"$bob\",\"userEmail\":\"a@people.example\",\"items\":[{\"sku\":\"$3-$run\",\"name\":\"Thing $3\",
+        \"sellerId\":\"$ann\",\"quantity\":1,\"unitPrice\":{\"amount\":5,\"currency\":\"USD\"}}],\"totalAmount\":5,\"currency\":\"USD\"}" "$(uuid)" "$(date -u -d "-$1 days" +%FT12:00:00Z)"
+}
+early=$(uuid) last_week=$(uuid)
+sold_on 6 "$early" OLD
+sold_on 7 "$last_week" GONE
+settled
+is 'seven days are in it, today included' "$(day OLD) $(week OLD), $(day GONE) $(week GONE)" '1/1 1, 1/1 0'
+cancelled "$early"
+settled
+is 'a day that is taken back is not' "$(week OLD) $(weekly)" '0 0'
+# As it was yesterday, when that day was still in it.
+yesterday() {
+    sql aibuddy "BEGIN; SELECT pg_advisory_xact_lock(hashtext('aibuddy learns')); UPDATE week SET today = (now() AT TIME ZONE 'UTC')::date - 1;
+        DELETE FROM week_counts; INSERT INTO week_counts SELECT sku, sum(orders) FROM daily_counts WHERE day > (SELECT today - 7 FROM week)
+        GROUP BY sku; SELECT orders FROM week_counts WHERE sku = 'GONE-$run'; COMMIT"
+}
+is 'yesterday it still was' "$(yesterday | tail -n 1)" 1
+bought "$(uuid)" "$bob" NEXT
+settled
+is 'who learns on a new day turns the week' "$(week GONE) $(week NEXT) $(weekly)" '0 1 0'
+yesterday >/dev/null
+turned() { ask GET "$A/trending?limit=100" && [ "$(week GONE)" = 0 ]; }
+check 'so does who asks what sells' until_true 60 turned
+is 'and nothing else is lost by it' "$(week X) $(weekly)" '20 0'
+ask GET "$A/trending?limit=100"
+says 'what is over is not shown' 200 ".data | map(.sku) | index(\"GONE-$run\") == null"
+
 # ---- names ----
 
 product B 'Blue Kettle' active
@@ -106,6 +145,32 @@ ask GET "$A/trending?limit=101"
 says 'limits are told' 422 '.errors[0].pointer == "/limit"'
 ask GET "$A/trending?limit=100"
 says 'what is wanted now is for everybody' 200 ".data | map(select(.sku == \"X-$run\")) | .[0].count == 20 and .[0].reason == \"in 20 orders of the last 7 days\""
+
+# ---- the strongest ----
+
+# Two things with fifty neighbours each, to either side of them in the alphabet; every seventh neighbour is off the shelves.
+account dee
+dee=$ID as_dee=$(bearer "$ACCESS")
+sql aibuddy "INSERT INTO pair_counts SELECT least(m, n), greatest(m, n), 1 + (i * 7 + length(m) * 11) % 13
+        FROM (VALUES ('M-$run'), ('MM-$run')) t (m), (SELECT i, chr(65 + i % 26) || 'N' || i || '-$run' FROM generate_series(1, 50) i) u (i, n);
+    INSERT INTO items (sku, name, active, told_at) SELECT chr(65 + i % 26) || 'N' || i || '-$run', 'Neighbour ' || i, i % 7 <> 0, now() FROM generate_series(1, 45) i;
+    INSERT INTO user_items SELECT '$dee', sku, 1 FROM unnest(ARRAY['M-$run', 'MM-$run', 'ON40-$run', 'CN2-$run']) sku"
+# strongest CONDITION LIMIT: what should be shown, as "SKU orders with; ...", after looking at all there is
+strongest() {
+    sql aibuddy "SELECT string_agg(format('%s %s %s', other, orders, mine), '; ' ORDER BY orders DESC, other) FROM (
+        SELECT * FROM (SELECT DISTINCT ON (other) other, orders, mine FROM (SELECT sku_a AS mine, sku_b AS other, orders FROM pair_counts
+            UNION ALL SELECT sku_b, sku_a, orders FROM pair_counts) p WHERE ($1)
+            AND NOT EXISTS (SELECT FROM items WHERE sku = other AND NOT active) ORDER BY other, orders DESC, mine) d
+        ORDER BY orders DESC, other LIMIT $2) s"
+}
+shown() { field '[.data[] | "\(.sku) \(.count) \(.basedOn)"] | join("; ")'; }
+for limit in 1 7 100; do
+    ask GET "$A/products/M-$run/related?limit=$limit"
+    is "the strongest $limit of both sides go with an item" "$(shown)" "$(strongest "mine = 'M-$run'" $limit)"
+    ask GET "$A/recommendations?limit=$limit" - -H "$as_dee"
+    is "and of all that somebody bought, less that" "$(shown)" "$(strongest "mine IN (SELECT sku FROM user_items WHERE user_id = '$dee')
+        AND other NOT IN (SELECT sku FROM user_items WHERE user_id = '$dee')" $limit)"
+done
 
 # ---- recommending ----
 
