@@ -191,7 +191,8 @@ int store_checkout_set(struct pg_tx *tx, const struct checkout *c, const char *s
  * (queued). */
 int store_checkout_cart(struct pg_tx *tx, const struct checkout *c, struct cart **ret_cart) PARKS;
 int store_checkout_cart_write(struct pg_tx *tx, const struct cart *cart);
-int store_checkout_overdue(struct list *ret_checkouts) PARKS; /* leases them to the caller */
+/* At most `limit`; leases them to the caller. */
+int store_checkout_overdue(size_t limit, struct list *ret_checkouts) PARKS;
 
 /* ---- prices.c ---- */
 
@@ -237,8 +238,9 @@ int saga_unavailable(struct saga *s, int outcome, int r, const struct peer_answe
 /* Runs the chain. 0: completed; else the outcome to refuse with (already undone or handed to
  * recovery). */
 int saga_run(struct request *req, const struct saga_input *input) PARKS;
-#define SAGA_RECOVERY "checkout recovery" /* the background task's name */
-int saga_recover(void) PARKS;
+#define SAGA_RECOVERY      "checkout recovery" /* the background task's name */
+#define SAGA_RECOVERY_HELP "checkout recovery help"
+int saga_recover(void) PARKS; /* any number of fibers at once */
 
 /* ---- events.c ---- */
 

@@ -2,6 +2,8 @@
 #include "cart/migrations.h"
 
 #define RECOVERY_PERIOD_US USEC_PER_SEC
+#define HELPERS            3 /* who come when recovery calls them */
+#define HELPERS_PERIOD_US  (3600 * USEC_PER_SEC)
 
 static const struct config_row config[] = {
     {"PRICE_CACHE_S", CONFIG_I64, .fallback = "30", .min = 0, .max = 3600,
@@ -10,6 +12,8 @@ static const struct config_row config[] = {
 
 static int start(void)
 {
+    for (int i = 0; i < HELPERS; i++)
+        TRY(app_every(SAGA_RECOVERY_HELP, HELPERS_PERIOD_US, saga_recover));
     return app_every(SAGA_RECOVERY, RECOVERY_PERIOD_US, saga_recover);
 }
 

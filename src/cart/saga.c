@@ -20,6 +20,7 @@
 #define FINISH_TIME_US  (3 * USEC_PER_SEC)
 #define RECOVER_TIME_US (10 * USEC_PER_SEC)
 #define LEASE_RETRY_US  (2 * USEC_PER_SEC)
+#define RECOVERY_BATCH  20
 
 /* ---- the end ---- */
 
@@ -171,44 +172,52 @@ int saga_run(struct request *req, const struct saga_input *input)
 /* ---- recovery ---- */
 
 /* Asks order, then completes or undoes. What can't be done now is tried again when the lease has
- * run out; such a round leaves steps in the receipt once only, or a long outage would fill it. */
-static void recover_saga(struct saga *s)
+ * run out; such a round leaves steps in the receipt once only, or a long outage would fill it.
+ * Whether it has ended. */
+static bool recover_saga(struct saga *s) PARKS
 {
     bool exists, waited = strcmp(s->c->state, "compensating") == 0;
     if (saga_ask_order(s, &exists) != 0) {
         s->steps_count = 0;
         (void)write_end(s, s->c->state, CART_KEEP, LEASE_RETRY_US);
-        return;
+        return false;
     }
     log_info("checkout recovered", LF_TEXT("orderId", s->c->order_id), LF_BOOL("exists", exists));
-    if (exists) {
-        if (saga_read_order(s) == 0)
-            (void)complete(s);
-        return;
-    }
+    if (exists)
+        return saga_read_order(s) == 0 && complete(s) == 0;
     if (!s->c->outcome)
         s->c->outcome = "service_unavailable";
     bool undone = saga_undo(s);
     if (!undone && waited)
         s->steps_count = 0;
     (void)write_end(s, undone ? "failed" : "compensating", CART_KEEP, undone ? 0 : LEASE_RETRY_US);
+    return undone;
 }
 
-static void recover_one(struct checkout *c)
+static bool recover_one(struct checkout *c) PARKS
 {
     struct saga *s = arena_alloc(fiber_arena(), sizeof(*s));
     *s = (struct saga){
         .c = c, .payment_touched = true, .stock_touched = true, .order_touched = true};
     int64_t outer = fiber_deadline_push(clock_mono_us() + RECOVER_TIME_US);
-    recover_saga(s);
+    bool ended = recover_saga(s);
     fiber_deadline_pop(outer);
+    return ended;
 }
 
+/* After an outage many wait, each with a cart that can't be bought meanwhile. As soon as one of a
+ * full batch has ended, the peers are back: then the helpers are called, and this fiber goes on
+ * without a pause. While none ends, a batch a second is enough. */
 int saga_recover(void)
 {
     struct list overdue;
-    TRY(store_checkout_overdue(&overdue));
+    TRY(store_checkout_overdue(RECOVERY_BATCH, &overdue));
+    bool called = overdue.len < RECOVERY_BATCH;
     for (size_t i = 0; i < overdue.len; i++)
-        recover_one(LIST_AT(overdue, struct checkout, i));
+        if (recover_one(LIST_AT(overdue, struct checkout, i)) && !called) {
+            app_nudge(SAGA_RECOVERY);
+            app_nudge(SAGA_RECOVERY_HELP);
+            called = true;
+        }
     return 0;
 }

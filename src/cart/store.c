@@ -111,7 +111,7 @@ const struct pg_statement cart_statements[] = {
     [SQL_CHECKOUT_OVERDUE] = {"checkout_overdue",
         "UPDATE checkouts k SET lease_until = now() + interval '15 s' WHERE k.id IN "
         "(SELECT id FROM checkouts WHERE " LIVE " AND lease_until < now() "
-        "ORDER BY lease_until LIMIT 20 FOR UPDATE SKIP LOCKED) RETURNING " CHECKOUT_COLUMNS,
+        "ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING " CHECKOUT_COLUMNS,
         &checkout_table},
 };
 /* A checkout that was tried again counts from its first attempt. */
@@ -329,10 +329,11 @@ int store_checkout_cart_write(struct pg_tx *tx, const struct cart *cart)
         PG_ARGS(PG_TEXT(cart->id), PG_TEXT(lines_json(cart))));
 }
 
-int store_checkout_overdue(struct list *ret_checkouts)
+int store_checkout_overdue(size_t limit, struct list *ret_checkouts)
 {
     struct pg_result result;
-    TRY(pg_query(app()->pg, &cart_statements[SQL_CHECKOUT_OVERDUE], PG_NO_ARGS, &result));
+    TRY(pg_query(app()->pg, &cart_statements[SQL_CHECKOUT_OVERDUE], PG_ARGS(PG_I64((int64_t)limit)),
+        &result));
     *ret_checkouts = result.rows;
     return 0;
 }
