@@ -34,9 +34,9 @@ running() {
 spawn() {
     local name=$1
     shift
-    rotate "$LOG/$name.log"
     (
         trap - EXIT INT TERM
+        rotate "$LOG/$name.log"
         cd /
         exec 8>&- 9>&- </dev/null >>"$LOG/$name.log" 2>&1
         "$@"
