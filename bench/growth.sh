@@ -41,13 +41,19 @@ leave() {
 }
 trap leave EXIT
 
-prepare() {
-    suite "$1"
+grown() (
     # shellcheck source=tests/env.sh
     . tests/env.sh
+    [ "$(admin_psql -At -d souk_seller -c "SELECT EXISTS (SELECT FROM products WHERE sku LIKE 'GROWN-%')")" = t ]
+)
+
+prepare() {
+    suite "$1"
+    # Before the suite's addresses are in the environment, where they would be those of servers of somebody else.
     ./souk up >/dev/null
-    [ "$(admin_psql -At -d souk_seller -c "SELECT EXISTS (SELECT FROM products WHERE sku LIKE 'GROWN-%')")" = t ] ||
-        ./souk grow --orders "$2" --products "$3" --yes
+    grown || ./souk grow --orders "$2" --products "$3" --yes
+    # shellcheck source=tests/env.sh
+    . tests/env.sh
     admin_psql -At -d souk_seller -c "SELECT sku FROM products WHERE sku LIKE 'GROWN-%' ORDER BY hashtext(sku) LIMIT 20000" >"$work/$1.skus"
     # The brands of products that both have.
     admin_psql -At -d souk_seller -c "SELECT DISTINCT split_part(name, ' ', 1) FROM products
@@ -74,7 +80,7 @@ declare -A service=([orders-first]=order [orders-deep]=order [orders-filtered]=o
     [products-first]=seller [products-deep]=seller [category]=seller [search-brand]=seller [search-common]=seller [search-two]=seller [search-none]=seller
     [recommendations]=aibuddy [related-bestseller]=aibuddy [related-tail]=aibuddy [trending]=aibuddy)
 
-# paths KIND: as many lines "token path" as requests
+# paths KIND PRODUCTS: as many lines "token path" as requests
 paths() {
     local token=- path='' i
     local -a tokens common=(lamp kettle tools classic oak)
@@ -106,7 +112,7 @@ paths() {
         search-two) path="/api/v1/products?q=$(sed -n "$((i % 40 + 1))p" "$work/brands")+classic" ;;
         search-common) path="/api/v1/products?q=${common[i % 5]}" ;;
         search-none) path="/api/v1/products?q=nothing$((i % 40))+oak" ;;
-        related-tail) path=/api/v1/products/GROWN-$(printf %08d $((1000 + i % 50)))/related ;;
+        related-tail) path=/api/v1/products/GROWN-$(printf %08d $(($2 / 3 + i % 50)))/related ;; # the better the lower their number
         esac
         echo "$token $path"
     done
@@ -133,10 +139,11 @@ asked() {
     suite "$1"
     # shellcheck source=tests/env.sh
     . tests/env.sh
-    local svc=${service[$2]} url config=$work/$1.$2.curl before_svc before_pg n
+    local svc=${service[$2]} url config=$work/$1.$2.curl size=3000 before_svc before_pg n
+    [ "$1" = small ] || size=$products
     url=$(upper "$svc")_SERVICE_URL
     if [ ! -e "$config" ]; then
-        paths "$2" | while read -r token path; do
+        paths "$2" "$size" | while read -r token path; do
             printf 'next\nsilent\nmax-time = 20\noutput = /dev/null\nwrite-out = "%%{http_code} %%{time_total}\\n"\nurl = "%s%s"\n' "${!url}" "$path"
             [ "$token" = - ] || printf 'header = "authorization: Bearer %s"\n' "$token"
         done >"$config"
@@ -161,7 +168,7 @@ bought() {
     . tests/env.sh
     local before_svc before_pg run tries=600
     before_svc=$(cpu_of "${SERVICES[@]}") before_pg=$(cpu_us postgres)
-    run=$(./souk load buy --direct --rate "$rate" --duration "${seconds}s" --warmup 1s --accounts "$work/accounts" --shoppers 16 --skus "$work/$1.skus" --quiet --json -) ||
+    run=$(./souk load buy --direct --no-audit --rate "$rate" --duration "${seconds}s" --warmup 1s --accounts "$work/accounts" --shoppers 16 --skus "$work/$1.skus" --quiet --json -) ||
         { echo "$run" | jq -c . >&2; die "$1: the load was not answered as it should be"; }
     until heard || [ $((tries -= 1)) = 0 ]; do sleep 0.1; done
     jq -c --arg suite "$1" --argjson svc $(($(cpu_of "${SERVICES[@]}") - before_svc)) --argjson pg $(($(cpu_us postgres) - before_pg)) '

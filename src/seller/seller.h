@@ -41,7 +41,9 @@ struct product {
     struct money price;
     const char *status;
     int64_t available, version, created_at, updated_at;
-    int64_t rank; /* not shown: relevance in a search, millionths */
+    /* not shown */
+    int64_t rank;  /* relevance in a search, millionths */
+    int64_t width; /* where the next search for the same may begin, see widths.c */
 };
 extern const struct table product_table;
 
@@ -201,6 +203,14 @@ bool hold_line_sellable(const struct hold_line *l);
 bool hold_line_fits(const struct hold_line *l);
 /* Sets in `p` what is there in `b`; whether anything changed. */
 bool product_change(struct product *p, const struct product_body *b);
+
+/* ---- widths.c ---- */
+
+/* Stands for all that a search is asked for but its page. */
+uint64_t width_key(const struct product_list_params *p, bool all_states);
+/* Among how many of the newest products to look first. */
+int64_t width_of(uint64_t key);
+void width_keep(uint64_t key, int64_t width);
 
 /* ---- store.c, and store_stock.c for stock and holds ---- */
 

@@ -14,28 +14,20 @@
     "p.sku, p.seller_id, p.name, p.description, p.category, p.price, p.currency, p.status, "       \
     "s.available, p.version, p.created_at, p.updated_at, "
 
+#define NO_SEARCH "0, 0 "
+
 /* A page begins at its place in an index, wherever that is: the first one before all. What is asked
  * for decides which index, so these are statements of their own; one plan for all reads all
  * products. */
 #define PRODUCT_PAGE(filter)                                                                       \
-    "SELECT " PRODUCT_COLUMNS "0 FROM products p JOIN stock s USING (sku) "                        \
+    "SELECT " PRODUCT_COLUMNS NO_SEARCH "FROM products p JOIN stock s USING (sku) "                \
     "WHERE " filter "(p.created_at, p.sku) < (coalesce($1::timestamptz, 'infinity'), "             \
     "coalesce($2, '')) AND ($3 OR p.status = 'active') "                                           \
     "ORDER BY p.created_at DESC, p.sku DESC LIMIT $4"
 
 /* Of very many that match only the newest JUDGED are ranked: how well each of half a catalogue fits
- * would cost seconds, and nobody turns that many pages. There are two ways to them. The words' own
- * index finds all that match, and the newest are picked: for words that fewer than COMMON products
- * have. Common ones are met soon enough among the newest WALKED products. Which it is has to be
- * counted, in the index alone; the planner can't know: it takes any word that it has not met for
- * one in two hundred products. */
-#define COMMON "2000"
-#define WALKED "10000"
-#define WORDS  "websearch_to_tsquery('english', $1)"
-#define RANK   "(ts_rank(p.search, " WORDS ") * 1000000)::bigint AS rank"
-#define SEARCHED                                                                                   \
-    "($2::text IS NULL OR p.category = $2) AND ($3::uuid IS NULL OR p.seller_id = $3) "            \
-    "AND ($4 OR p.status = 'active') "
+ * would cost seconds, and nobody turns that many pages. products_found() (in the migrations) finds
+ * them. */
 #define JUDGED "200"
 
 #define LEVEL_COLUMNS                                                                              \
@@ -102,7 +94,8 @@ const struct pg_statement seller_statements[] = {
     [SQL_SHELVES_EMPTY] = {"shelves_empty",
         "WITH emptied AS (UPDATE products SET status = 'inactive', version = version + 1, "
         "updated_at = now() WHERE seller_id = $1 AND status = 'active' RETURNING *) "
-        "SELECT " PRODUCT_COLUMNS "0 FROM emptied p JOIN stock s USING (sku) ORDER BY p.sku",
+        "SELECT " PRODUCT_COLUMNS NO_SEARCH
+        "FROM emptied p JOIN stock s USING (sku) ORDER BY p.sku",
         &product_table},
     [SQL_PRODUCT_INSERT] = {"product_insert",
         "INSERT INTO products (sku, seller_id, name, description, category, price, currency) "
@@ -110,10 +103,11 @@ const struct pg_statement seller_statements[] = {
         "AND s.status = 'active' FOR SHARE"},
     [SQL_STOCK_INSERT] = {"stock_insert", "INSERT INTO stock (sku, available) VALUES ($1, $2)"},
     [SQL_PRODUCT_GET] = {"product_get",
-        "SELECT " PRODUCT_COLUMNS "0 FROM products p JOIN stock s USING (sku) WHERE p.sku = $1",
+        "SELECT " PRODUCT_COLUMNS NO_SEARCH
+        "FROM products p JOIN stock s USING (sku) WHERE p.sku = $1",
         &product_table},
     [SQL_PRODUCT_LOCK] = {"product_lock",
-        "SELECT " PRODUCT_COLUMNS "0 FROM products p JOIN stock s USING (sku) "
+        "SELECT " PRODUCT_COLUMNS NO_SEARCH "FROM products p JOIN stock s USING (sku) "
         "WHERE p.sku = $1 AND ($2::uuid IS NULL OR p.seller_id = $2) FOR UPDATE OF p",
         &product_table},
     [SQL_PRODUCT_SAVE] = {"product_save",
@@ -126,19 +120,11 @@ const struct pg_statement seller_statements[] = {
         PRODUCT_PAGE("p.seller_id = $6 AND ($5::text IS NULL OR p.category = $5) AND "),
         &product_table},
     [SQL_PRODUCTS_SEARCH] = {"products_search",
-        "WITH common AS MATERIALIZED (SELECT count(*) = " COMMON
-        " AS so FROM (SELECT FROM products p "
-        "WHERE p.search @@ " WORDS " LIMIT " COMMON ") c), "
-        "found AS MATERIALIZED ("
-        "(SELECT p.sku, " RANK " FROM products p WHERE NOT (SELECT so FROM common) "
-        "AND p.search @@ " WORDS " AND " SEARCHED
-        "ORDER BY p.created_at + interval '0' DESC, p.sku DESC LIMIT " JUDGED ") UNION ALL "
-        "(SELECT p.sku, " RANK " FROM (SELECT p.sku, p.search FROM products p WHERE " SEARCHED
-        "ORDER BY p.created_at DESC, p.sku DESC LIMIT " WALKED ") p WHERE (SELECT so FROM common) "
-        "AND p.search @@ " WORDS " LIMIT " JUDGED ")), "
-        "page AS MATERIALIZED (SELECT sku, rank FROM found WHERE $6::bigint IS NULL "
-        "OR (-rank, sku) > (-$6::bigint, $7::text) ORDER BY rank DESC, sku LIMIT $5) "
-        "SELECT " PRODUCT_COLUMNS "f.rank FROM page f JOIN products p USING (sku) "
+        "WITH page AS MATERIALIZED (SELECT u.sku, u.rank, f.width FROM products_found("
+        "websearch_to_tsquery('english', $1), $2, $3, $4, " JUDGED ", $8) f, "
+        "unnest(f.skus, f.ranks) u (sku, rank) WHERE $6::bigint IS NULL "
+        "OR (-u.rank, u.sku) > (-$6::bigint, $7::text) ORDER BY u.rank DESC, u.sku LIMIT $5) "
+        "SELECT " PRODUCT_COLUMNS "f.rank, f.width FROM page f JOIN products p USING (sku) "
         "JOIN stock s USING (sku) ORDER BY f.rank DESC, p.sku",
         &product_table},
     [SQL_PRICES] = {"prices",
@@ -328,19 +314,20 @@ int store_products(const struct product_list_params *p, bool all_states, int64_t
     return 0;
 }
 
-/* Planned anew each time, as a category or a shop has an index of its own to walk along. */
 int store_products_search(const struct product_list_params *p, bool all_states, int64_t after_rank,
     const char *after_sku, struct list *ret_products)
 {
-    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
     struct pg_result result;
-    TRY(pg_begin(app()->pg, &tx));
-    TRY(pg_plan_anew(tx));
-    TRY(pg_run(tx, &seller_statements[SQL_PRODUCTS_SEARCH],
+    uint64_t key = width_key(p, all_states);
+    TRY(pg_query(app()->pg, &seller_statements[SQL_PRODUCTS_SEARCH],
         PG_ARGS(PG_TEXT(p->q), PG_TEXT(p->category), PG_TEXT(p->seller_id), PG_BOOL(all_states),
             PG_I64(p->limit + 1), after_sku ? PG_I64(after_rank) : PG_TEXT(NULL),
-            PG_TEXT(after_sku)),
+            PG_TEXT(after_sku), PG_I64(width_of(key))),
         &result));
+    if (result.rows.len)
+        width_keep(key, PG_ROW(result, struct product, 0)->width);
+    else if (!after_sku)
+        width_keep(key, INT64_MAX); /* all were looked at */
     *ret_products = result.rows;
     return 0;
 }

@@ -58,6 +58,7 @@ static const struct field product_fields[] = {
     FIELD_TIME(struct product, created_at, "createdAt"),
     FIELD_TIME(struct product, updated_at, "updatedAt"),
     FIELD_I64(struct product, rank, "rank", .hidden = true),
+    FIELD_I64(struct product, width, "width", .hidden = true),
 };
 const struct table product_table = TABLE("Product", struct product, product_fields);
 

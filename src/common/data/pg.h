@@ -122,9 +122,6 @@ int pg_run(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args,
  * plan for any array that it would plan anew each time, which costs more than running it. Not for
  * statements whose best plan depends on which of their arguments are NULL. */
 int pg_reuse_plans(struct pg_tx *tx);
-/* The contrary, likewise queued: planned for their values each time, never once for all. For a
- * statement whose best plan depends on them. */
-int pg_plan_anew(struct pg_tx *tx);
 /* What belongs to the end of a transaction. `finish(tx, *slot)` queues it when pg_commit begins;
  * never when it is rolled back. After it came back with 0, `ended(*slot, r)` tells what became of
  * the commit, as pg_commit returns it, before anybody else runs. One `end` for a transaction. Gives

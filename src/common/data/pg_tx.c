@@ -36,8 +36,6 @@ static const struct pg_statement sql_commit = {"souk_commit", "COMMIT", NULL};
 static const struct pg_statement sql_rollback = {"souk_rollback", "ROLLBACK", NULL};
 static const struct pg_statement sql_reuse_plans = {
     "souk_reuse_plans", "SET LOCAL plan_cache_mode = force_generic_plan", NULL};
-static const struct pg_statement sql_plan_anew = {
-    "souk_plan_anew", "SET LOCAL plan_cache_mode = force_custom_plan", NULL};
 
 /* ---- one transaction ---- */
 
@@ -110,11 +108,6 @@ int pg_queue(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args
 int pg_reuse_plans(struct pg_tx *tx)
 {
     return tx_send(tx, &sql_reuse_plans, PG_NO_ARGS, (struct pg_want){0});
-}
-
-int pg_plan_anew(struct pg_tx *tx)
-{
-    return tx_send(tx, &sql_plan_anew, PG_NO_ARGS, (struct pg_want){0});
 }
 
 int pg_queue_expect(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args,
