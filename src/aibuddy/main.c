@@ -8,6 +8,7 @@ int main(int argc, char **argv)
         .doc = "Recommendations that give their reasons, learned from the events of the shop.",
         SERVICE_TABLE(routes, aibuddy_routes),
         .queue = "ai-events-queue",
+        .gather_us = 100 * USEC_PER_MS,
         SERVICE_TABLE(consumers, aibuddy_consumers),
         .before_batch = aibuddy_before_batch,
         SERVICE_TABLE(statements, aibuddy_statements),

@@ -2,6 +2,7 @@
  * answers. */
 
 #include "cart/cart.h"
+#include "common/app/pace.h"
 
 /* ---- repeats ---- */
 
@@ -212,7 +213,7 @@ static int claim_or_repeat(
     return *ret_checkout ? 0 : answer_late_repeat(req, earlier, r);
 }
 
-int post_checkout(struct request *req)
+static int check_out(struct request *req) PARKS
 {
     struct checkout_body body = *(const struct checkout_body *)req->body;
     struct checkout *c;
@@ -225,6 +226,14 @@ int post_checkout(struct request *req)
                           .email = req->caller.email,
                           .name = req->caller.name}));
     return reply_completed(req, c);
+}
+
+int post_checkout(struct request *req)
+{
+    TRY(pace_enter());
+    int r = check_out(req);
+    pace_leave();
+    return r < 0 ? ERR(r) : r;
 }
 
 /* ---- the receipt ---- */

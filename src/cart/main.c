@@ -1,5 +1,6 @@
 #include "cart/cart.h"
 #include "cart/migrations.h"
+#include "common/app/pace.h"
 
 #define RECOVERY_PERIOD_US USEC_PER_SEC
 #define HELPERS            3 /* who come when recovery calls them */
@@ -12,6 +13,7 @@ static const struct config_row config[] = {
 
 static int start(void)
 {
+    pace_start();
     for (int i = 0; i < HELPERS; i++)
         TRY(app_every(SAGA_RECOVERY_HELP, HELPERS_PERIOD_US, saga_recover));
     return app_every(SAGA_RECOVERY, RECOVERY_PERIOD_US, saga_recover);

@@ -7,6 +7,7 @@
 #include "common/app/front.h"
 #include "common/app/idempotency.h"
 #include "common/app/metrics.h"
+#include "common/app/pace.h"
 #include "common/app/params.h"
 #include "common/app/revocation.h"
 #include "common/app/token.h"
@@ -156,8 +157,10 @@ static int read_caller(struct request *req)
     }
     if (!(roles & ROLE_ANYONE) && !(req->caller.roles & roles))
         return refuse(req, OUTCOME_FORBIDDEN, "This needs another role");
-    if (req->caller.service)
+    if (req->caller.service) {
         front_told(request_header(req, PRESSURE_HEADER));
+        reply_header(req, LAG_HEADER, pace_tells());
+    }
     return 0;
 }
 

@@ -26,6 +26,7 @@
 #include "common/app/incoming.h"
 #include "common/app/metrics.h"
 #include "common/app/outbox.h"
+#include "common/app/pace.h"
 #include "common/app/periodic.h"
 #include "common/app/processes.h"
 #include "common/app/service.h"
@@ -285,8 +286,11 @@ static void count_handled(const struct incoming *in)
         good            ? "handled"
         : in->duplicate ? "duplicate"
                         : "ignored");
-    if (good)
-        metric_observe_us(&lag_seconds, clock_wall_us() - in->event.timestamp_us, in->event.type);
+    if (good) {
+        int64_t lag_us = clock_wall_us() - in->event.timestamp_us;
+        metric_observe_us(&lag_seconds, lag_us, in->event.type);
+        pace_consumed(lag_us);
+    }
 }
 
 static void settle(struct incoming *list, size_t count)
@@ -398,9 +402,10 @@ const char *inbox_paused(void)
 int inbox_start(void)
 {
     metrics_begin();
-    consumer = bus_consume(app()->bus,
-        &(struct bus_consumer_config){
-            .queue = app()->service->queue, .batch_limit = BATCH_LIMIT, .on_batch = on_batch});
+    consumer = bus_consume(app()->bus, &(struct bus_consumer_config){.queue = app()->service->queue,
+                                           .batch_limit = BATCH_LIMIT,
+                                           .gather_us = app()->service->gather_us,
+                                           .on_batch = on_batch});
     return app_every("inbox purge", 3600 * USEC_PER_SEC, inbox_purge);
 }
 

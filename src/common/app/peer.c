@@ -10,6 +10,7 @@
 
 #include "common/app/form.h"
 #include "common/app/front.h"
+#include "common/app/pace.h"
 #include "common/app/peers.h"
 #include "common/app/service.h"
 #include "common/app/work.h"
@@ -217,6 +218,7 @@ int peer_call(const struct peer_call *call, struct peer_answer *ret_answer)
         TRY(token_get(p, &token));
         TRY(send_call(p, call, token, &http));
     }
+    pace_told(http_header_get(&http.headers, LAG_HEADER));
     struct peer_answer answer = {
         .status = http.status, .code = "", .detail = "", .body = http.body};
     if (http.status >= 200 && http.status < 300) {

@@ -76,11 +76,13 @@ static const struct table outbox_table = TABLE("OutboxRow", struct outbox_row, o
 enum { SQL_LOCK, SQL_CLAIM, SQL_MARK, SQL_MARK_FRESH, SQL_PARK, SQL_UNPARK, SQL_ANY_PARKED };
 
 const struct pg_statement relay_statements[] = {
+    /* Tells whether the lock is ours; the claim by itself gives nothing to who doesn't have it. */
     [SQL_LOCK] = {"outbox_lock", "SELECT WHERE pg_try_advisory_xact_lock(20011)"},
     [SQL_CLAIM] = {"outbox_claim",
         "SELECT seq, event_id, type, aggregate_id, correlation_id, trace_parent, body, created_at, "
         "parks FROM outbox AS o "
         "WHERE published_at IS NULL AND parked_at IS NULL "
+        "AND (SELECT pg_try_advisory_xact_lock(20011)) "
         "AND NOT EXISTS (SELECT FROM outbox AS p WHERE p.parked_at IS NOT NULL "
         "AND p.aggregate_id = o.aggregate_id AND p.seq < o.seq) "
         "ORDER BY seq LIMIT " RELAY_WINDOW_TEXT,

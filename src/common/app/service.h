@@ -29,6 +29,7 @@ struct service {
     const struct route *routes;
     size_t routes_count;
     const char *queue; /* NULL: consumes nothing */
+    int64_t gather_us; /* its events may wait so long for each other; 0: as short as is cheap */
     const struct consumer_row *consumers;
     size_t consumers_count;
     /* Runs in a batch's transaction before its handlers, with the events that are new: to lock what

@@ -95,6 +95,7 @@ struct bus_consumer_config {
     const char *queue;
     unsigned prefetch;    /* default 100 */
     unsigned batch_limit; /* default 50 */
+    int64_t gather_us;    /* at least so long from one batch to the next, unless it is full */
     bus_batch_fn on_batch;
     void *ctx;
 };

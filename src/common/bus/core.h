@@ -77,6 +77,7 @@ struct settlement_list {
 struct consumer_wish {
     const char *queue; /* NULL: nobody consumes */
     unsigned prefetch, batch_limit;
+    int64_t gather_us;
     bool run;        /* false: paused or stopped */
     uint64_t serial; /* of the last change */
 };

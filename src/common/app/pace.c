@@ -1,0 +1,154 @@
+/* On a machine that is full, requests win over consumers: a shopper waits for each sale's answer,
+ * and nobody for its events. Sales then begin faster than they are finished, and their events queue
+ * up for as long as the crowd lasts. So services tell with their answers how late the events are
+ * that they handle, and whoever begins sales lets fewer of them be under way at once while that is
+ * more than TARGET_US: the others wait a little for their turn, nobody is refused. What waits is in
+ * flight to the front (front.c), which refuses when it is too long.
+ *
+ * The limit goes down by what the lag is above the target, by a third at most, and up by a tenth
+ * while it is well below and somebody has to wait: additive steps would be too slow from one sale
+ * to hundreds. It is judged at most every JUDGE_US, for it takes a lag's time until a change shows.
+ *
+ * Events that are older than OLD_US are the backlog of an outage. Sales must not wait for that:
+ * it is the consumers who put it off (inbox.c). */
+
+#include "common/app/pace.h"
+
+#include "common/app/metrics.h"
+#include "common/base/clock.h"
+#include "common/fiber/sync.h"
+
+#define TARGET_US (60 * USEC_PER_MS)
+#define OLD_US    (10 * USEC_PER_SEC)
+#define JUDGE_US  (100 * USEC_PER_MS)
+#define WAIT_US   (500 * USEC_PER_MS)
+#define TELL_US   (100 * USEC_PER_MS) /* twice that is remembered */
+#define START     32
+#define LEAST     4
+#define MOST      1024
+
+/* ---- the rule ---- */
+
+void pace_init(struct pace *p, int64_t now_us)
+{
+    *p = (struct pace){.limit = START, .judge_us = now_us + JUDGE_US};
+}
+
+static void judge(struct pace *p)
+{
+    if (p->worst_us > TARGET_US) {
+        double part = (double)TARGET_US / (double)p->worst_us;
+        p->limit *= part < 2.0 / 3 ? 2.0 / 3 : part;
+    } else if (p->worst_us < TARGET_US / 2 && p->full) {
+        p->limit *= 1.1;
+    }
+    if (p->limit < LEAST)
+        p->limit = LEAST;
+    if (p->limit > MOST)
+        p->limit = MOST;
+    p->worst_us = 0;
+    p->full = false;
+}
+
+void pace_heard(struct pace *p, int64_t lag_us, int64_t now_us)
+{
+    if (lag_us > p->worst_us && lag_us < OLD_US)
+        p->worst_us = lag_us;
+    if (now_us < p->judge_us)
+        return;
+    judge(p);
+    p->judge_us = now_us + JUDGE_US;
+}
+
+/* ---- sales ---- */
+
+static struct pace pace = {.limit = START};
+static unsigned waiting;
+static struct fiber_signal turn;
+
+static struct metric limit_gauge = {.name = "souk_sales_limit",
+    .help = "Sales that may be under way at once, so that their events keep up.",
+    .kind = METRIC_GAUGE};
+static struct metric waiting_gauge = {
+    .name = "souk_sales_waiting", .help = "Sales that wait for their turn.", .kind = METRIC_GAUGE};
+
+static void set_gauges(void *ctx)
+{
+    metric_set(&limit_gauge, (double)(unsigned)pace.limit);
+    metric_set(&waiting_gauge, waiting);
+}
+
+void pace_start(void)
+{
+    metrics_on_scrape(set_gauges, NULL);
+}
+
+static bool has_room(void)
+{
+    return pace.under_way < (unsigned)pace.limit;
+}
+
+int pace_enter(void)
+{
+    int64_t until_us = clock_mono_us() + WAIT_US;
+    int r = 0;
+    if (waiting > 0 || !has_room()) {
+        pace.full = true;
+        waiting++;
+        do
+            r = fiber_signal_wait(&turn, "a sale's turn", until_us);
+        while (r == 0 && !has_room());
+        waiting--;
+    }
+    if (r != 0 && r != ERR_TIMEOUT)
+        return ERR(r);
+    TRY(fiber_may_wait());
+    pace.under_way++;
+    return 0;
+}
+
+void pace_leave(void)
+{
+    pace.under_way--;
+    for (unsigned i = pace.under_way; i < (unsigned)pace.limit && waiting > 0; i++)
+        fiber_signal_one(&turn);
+}
+
+/* ---- what services tell each other ---- */
+
+static struct {
+    int64_t worst_us[2], until_us; /* this tenth of a second, and the one before */
+} consumed;
+
+static void consumed_roll(void)
+{
+    int64_t now = clock_mono_us();
+    if (now < consumed.until_us)
+        return;
+    consumed.worst_us[1] = now < consumed.until_us + TELL_US ? consumed.worst_us[0] : 0;
+    consumed.worst_us[0] = 0;
+    consumed.until_us = now + TELL_US;
+}
+
+void pace_consumed(int64_t lag_us)
+{
+    consumed_roll();
+    if (lag_us > consumed.worst_us[0] && lag_us < OLD_US)
+        consumed.worst_us[0] = lag_us;
+    pace_heard(&pace, lag_us, clock_mono_us());
+}
+
+const char *pace_tells(void)
+{
+    consumed_roll();
+    int64_t worst_us =
+        consumed.worst_us[0] > consumed.worst_us[1] ? consumed.worst_us[0] : consumed.worst_us[1];
+    return arena_printf(fiber_arena(), "%lld", (long long)(worst_us / USEC_PER_MS));
+}
+
+void pace_told(struct span value)
+{
+    int64_t ms;
+    if (value.ptr && span_to_i64(value, &ms) && ms >= 0)
+        pace_heard(&pace, ms * USEC_PER_MS, clock_mono_us());
+}

@@ -1,0 +1,127 @@
+#include "common/app/pace.h"
+
+#include "rig.h"
+
+#define MS USEC_PER_MS
+
+static struct pace p;
+static int64_t now;
+
+static void begin(double limit)
+{
+    now = 1000 * USEC_PER_SEC;
+    pace_init(&p, now);
+    p.limit = limit;
+}
+
+/* The same lag is heard for so long. */
+static void hear(int64_t lag_us, int64_t for_us)
+{
+    for (int64_t until_us = now + for_us; now < until_us; now += 10 * MS)
+        pace_heard(&p, lag_us, now);
+}
+
+Test(pace, events_that_are_late__let_fewer_sales_be_under_way)
+{
+    begin(64);
+    hear(90 * MS, 110 * MS);
+    cr_assert(p.limit > 40 && p.limit < 44, "%f", p.limit);
+    hear(70 * MS, 100 * MS);
+    cr_assert(p.limit > 34 && p.limit < 38, "%f", p.limit);
+}
+
+Test(pace, events_that_are_very_late__do_not_stop_the_shop)
+{
+    begin(64);
+    hear(5000 * MS, 110 * MS);
+    cr_assert(p.limit > 42, "by a third at most: %f", p.limit);
+    hear(5000 * MS, 5000 * MS);
+    cr_assert(p.limit >= 2, "%f", p.limit);
+}
+
+Test(pace, one_late_event_among_many__counts)
+{
+    begin(64);
+    pace_heard(&p, 90 * MS, now);
+    hear(1 * MS, 110 * MS);
+    cr_assert_lt(p.limit, 64);
+}
+
+Test(pace, events_in_time__let_more_be_under_way_if_somebody_waits)
+{
+    begin(10);
+    hear(10 * MS, 1000 * MS);
+    cr_assert_eq(p.limit, 10, "nobody waited");
+    for (int i = 0; i < 10; i++) {
+        p.full = true;
+        hear(10 * MS, 100 * MS);
+    }
+    cr_assert(p.limit > 20, "%f", p.limit);
+    p.full = true;
+    double before = p.limit;
+    hear(45 * MS, 200 * MS);
+    cr_assert_eq(p.limit, before, "not where it is neither late nor early");
+}
+
+Test(pace, a_backlog__is_no_reason_to_wait)
+{
+    begin(64);
+    hear(3600 * USEC_PER_SEC, 1000 * MS);
+    cr_assert_eq(p.limit, 64);
+}
+
+/* ---- taking turns ---- */
+
+static unsigned inside, most_inside, bought;
+
+static void buy(void *arg)
+{
+    cr_assert_eq(pace_enter(), 0);
+    if (++inside > most_inside)
+        most_inside = inside;
+    (void)fiber_sleep(5 * MS);
+    inside--;
+    bought++;
+    pace_leave();
+}
+
+static void crowd(void)
+{
+    struct fiber *shoppers[200];
+    for (size_t i = 0; i < ARRAY_SIZE(shoppers); i++)
+        cr_assert_eq(fiber_spawn(app()->loop, "shopper", buy, NULL, &shoppers[i]), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(shoppers); i++)
+        cr_assert_eq(fiber_join(shoppers[i], clock_mono_us() + 20 * USEC_PER_SEC), 0);
+    cr_assert_eq(bought, 200);
+    cr_assert_geq(most_inside, 32);
+}
+Test(pace, a_crowd__takes_turns_and_everybody_buys)
+{
+    rig_run(crowd);
+}
+
+static void stay(void *arg)
+{
+    cr_assert_eq(pace_enter(), 0);
+    (void)fiber_sleep(1500 * MS);
+    pace_leave();
+}
+
+static void patience(void)
+{
+    struct fiber *f[32];
+    for (size_t i = 0; i < ARRAY_SIZE(f); i++)
+        cr_assert_eq(fiber_spawn(app()->loop, "slow", stay, NULL, &f[i]), 0);
+    (void)fiber_sleep(10 * MS);
+    int64_t begun_us = clock_mono_us();
+    cr_assert_eq(pace_enter(), 0);
+    int64_t waited_us = clock_mono_us() - begun_us;
+    cr_assert(waited_us >= 400 * MS && waited_us < 1400 * MS, "%lld", (long long)waited_us);
+    pace_leave();
+    for (size_t i = 0; i < ARRAY_SIZE(f); i++)
+        cr_assert_eq(fiber_join(f[i], clock_mono_us() + 5 * USEC_PER_SEC), 0);
+}
+Test(pace, who_has_waited_half_a_second__begins_all_the_same)
+{
+    rig_run(patience);
+}
