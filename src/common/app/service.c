@@ -20,9 +20,9 @@
 #include "common/app/describe.h"
 #include "common/app/dispatch.h"
 #include "common/app/front.h"
+#include "common/app/gauges.h"
 #include "common/app/idempotency.h"
 #include "common/app/inbox.h"
-#include "common/app/metrics.h"
 #include "common/app/migrations.h"
 #include "common/app/outbox.h"
 #include "common/app/peers.h"
@@ -327,81 +327,7 @@ static int check_all(void)
     return 0;
 }
 
-/* ---- gauges ---- */
-
-static struct metric pool_gauge = {.name = "souk_database_connections",
-    .help = "Connections of the pool by state.",
-    .kind = METRIC_GAUGE,
-    .labels = "state"};
-static struct metric pool_size_gauge = {.name = "souk_database_pool_size",
-    .help = "Connections that the pool may open.",
-    .kind = METRIC_GAUGE};
-static struct metric transactions_total = {
-    .name = "souk_database_transactions_total", .help = "Transactions begun."};
-static struct metric busy_seconds = {.name = "souk_database_busy_seconds_total",
-    .help = "Time that connections of the pool were taken."};
-static struct metric fibers_gauge = {
-    .name = "souk_fibers", .help = "Live fibers.", .kind = METRIC_GAUGE};
-static struct metric breaker_gauge = {.name = "souk_peer_breaker",
-    .help = "0 closed, 1 half open, 2 open.",
-    .kind = METRIC_GAUGE,
-    .labels = "peer"};
-static struct metric bus_gauge = {.name = "souk_broker_connected",
-    .help = "1 while the connection stands.",
-    .kind = METRIC_GAUGE,
-    .labels = "connection"};
-static struct metric blocked_gauge = {.name = "souk_broker_blocked",
-    .help = "1 while the broker blocks publishers.",
-    .kind = METRIC_GAUGE};
-static struct metric messages_total = {.name = "souk_broker_messages_total",
-    .help = "Messages between this process and the broker.",
-    .labels = "what"};
-static struct metric reconnects_total = {
-    .name = "souk_broker_reconnects_total", .help = "Connections to the broker that were lost."};
-static struct metric refused_total = {.name = "souk_http_refused_total",
-    .help = "Requests that the door refused.",
-    .labels = "status"};
-
-static void set_bus_gauges(void)
-{
-    struct bus_state s = bus_state(the_app.bus);
-    metric_set(&bus_gauge, s.publish_connected, "publish");
-    if (the_app.service->queue)
-        metric_set(&bus_gauge, s.consume_connected, "consume");
-    metric_set(&blocked_gauge, s.blocked);
-    metric_set(&messages_total, (double)s.published, "published");
-    metric_set(&messages_total, (double)s.confirmed, "confirmed");
-    metric_set(&messages_total, (double)s.returned, "returned");
-    metric_set(&messages_total, (double)s.nacked, "nacked");
-    metric_set(&messages_total, (double)s.delivered, "delivered");
-    metric_set(&reconnects_total, (double)s.reconnects);
-}
-
-/* Counters that others count are set, too. */
-static void set_gauges(void *ctx)
-{
-    struct pg_pool_stats pool = pg_pool_stats(the_app.pg);
-    struct http_peer *peers[8];
-    size_t n = peers_list(peers, ARRAY_SIZE(peers));
-    metric_set(&pool_gauge, pool.in_use, "in_use");
-    metric_set(&pool_gauge, pool.open, "open");
-    metric_set(&pool_gauge, pool.waiting, "waiting");
-    metric_set(&pool_size_gauge, pool.size);
-    metric_set(&transactions_total, (double)pool.transactions);
-    metric_set(&busy_seconds, (double)pool.busy_us / USEC_PER_SEC);
-    metric_set(&fibers_gauge, fiber_live(the_app.loop));
-    for (size_t i = 0; i < n; i++)
-        metric_set(&breaker_gauge, http_peer_breaker(peers[i]), http_peer_name(peers[i]));
-    if (the_app.bus)
-        set_bus_gauges();
-}
-
-static void on_refused(void *ctx, int status)
-{
-    char text[16];
-    snprintf(text, sizeof(text), "%d", status);
-    metric_add(&refused_total, 1, text);
-}
+/* ---- serving and draining ---- */
 
 /* What a process has in memory is others' passwords and tokens: it leaves no core behind, neither
  * as a file nor to a handler, and only root may look into it. */
@@ -413,8 +339,6 @@ static void keep_memory_private(void)
     if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0)
         log_warn("cores can't be turned off", LF_TEXT("error", error_name(-errno)));
 }
-
-/* ---- serving and draining ---- */
 
 #define DESCRIPTORS_KEPT 256 /* for pools, peers, files */
 
@@ -449,7 +373,7 @@ static int listen_on(int64_t port, bool shared, struct http_server **ret_server)
             .connections_limit = connections_limit(),
             .request_timeout_us = config_i64("REQUEST_TIMEOUT_MS") * USEC_PER_MS,
             .reuse_port = shared,
-            .on_refused = on_refused},
+            .on_refused = gauges_refused},
         ret_server);
 }
 
@@ -484,7 +408,7 @@ static int start_serving(void)
         TRY(listen_on(config_i64("PROCESS_PORT") + process - 1, false, &own_server));
     if (s->queue)
         TRY(inbox_start());
-    metrics_on_scrape(set_gauges, NULL);
+    gauges_start();
     (void)fiber_spawn(the_app.loop, "settle", settle, NULL, NULL); /* at most it is left undone */
     log_info("ready", LF_TEXT("address", config_text("LISTEN_ADDRESS")),
         LF_I64("port", http_server_port(server)), LF_I64("process", process ? process : 1));
