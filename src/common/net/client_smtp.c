@@ -37,8 +37,7 @@
     F(easy_cleanup)                                                                                \
     F(easy_getinfo)                                                                                \
     F(easy_init)                                                                                   \
-    F(easy_perform) F(easy_reset) F(easy_setopt) F(easy_strerror) F(slist_append)                  \
-        F(slist_free_all)
+    F(easy_perform) F(easy_reset) F(easy_setopt) F(easy_strerror) F(slist_append) F(slist_free_all)
 #define MEMBER(name) __typeof__(&curl_##name) name;
 #define SYMBOL(name) {"curl_" #name, (void **)&curl.name},
 static struct {
