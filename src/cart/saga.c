@@ -6,9 +6,9 @@
  * saga or undoes payment and hold, both of which leave a tombstone when there is nothing to undo,
  * so that a call still under way can't do harm later.
  *
- * The happy path costs two commits here, each of a single statement: the claim and the end. Steps
- * are collected in memory and written with the end; a crash loses the receipt's details, never the
- * undoing.
+ * The happy path costs two commits here, each of a single statement: the claim, and the end, which
+ * does not wait for the disk (ADR 16). Steps are collected in memory and written with the end; a
+ * crash loses the receipt's details, never the undoing.
  *
  * A run owns its row by (attempt, live state). Recovery takes over rows whose lease has run out; a
  * zombie that wakes up later finds its order id abandoned and its row no longer its own. */

@@ -93,12 +93,15 @@ const struct pg_statement cart_statements[] = {
                         "lease_until = now() + interval '10 s', outcome = NULL, detail = NULL, "
                         "extensions = NULL, finished_at = NULL FROM cart "
                         "WHERE k.id = $1 AND k.attempt = $2 AND k.state = 'failed' AND NOT k.kept"},
+    /* The order is what was promised, and it is on the disk: recovery writes this end again if it
+     * is lost. So nobody waits for the disk here either. */
     [SQL_CHECKOUT_COMPLETE] = {"checkout_complete",
         "WITH emptied AS (UPDATE carts SET lines = '[]', version = version + 1, "
         "updated_at = now() WHERE id = $3 AND version = $4 "
         "AND EXISTS (SELECT FROM checkouts WHERE " OURS ") RETURNING id) "
         "UPDATE checkouts SET state = 'completed', items = coalesce($5, items), total = $6, "
-        "steps = $7, finished_at = now() WHERE " OURS " AND EXISTS (SELECT FROM emptied)"},
+        "steps = $7, finished_at = now() WHERE " OURS " AND EXISTS (SELECT FROM emptied) "
+        "AND set_config('synchronous_commit', 'off', true) = 'off'"},
     [SQL_CHECKOUT_SET] = {"checkout_set",
         "UPDATE checkouts SET state = $3, outcome = $4, detail = $5, extensions = $6, kept = $7, "
         "items = coalesce($8, items), total = $9, steps = $10, "
