@@ -60,7 +60,7 @@ postgres_run() {
     as_account postgres "$PG_BIN/postgres" -D "$DATA/postgres/cluster" -p "${PORTS[postgres]}" \
         -c listen_addresses=127.0.0.1 -c "unix_socket_directories=$(postgres_socket)" -c max_connections=200 \
         -c shared_buffers=256MB -c random_page_cost=1.1 -c fsync=on -c max_wal_size=2GB -c timezone=UTC \
-        -c log_timezone=UTC -c log_min_messages=warning -c password_encryption=scram-sha-256
+        -c log_timezone=UTC -c update_process_title=off -c log_min_messages=warning -c password_encryption=scram-sha-256
 }
 
 # postgres_make CATALOG COLUMN NAME STATEMENT: the SQL that runs it unless CATALOG has NAME already.
