@@ -1,6 +1,6 @@
 #pragma once
 
-/* Memory that is not needed any more, after the start and after a peak: free pages of the heap, and
+/* Memory that is not needed any more, after the start and after any work: free pages of the heap, and
  * those of pages_release(). Some 100 us, and some page faults afterwards. */
 void pages_rest(void);
 

@@ -6,7 +6,6 @@
 
 #include "common/base/arena.h"
 #include "common/base/mem.h"
-#include "common/base/pages.h"
 #include "common/fiber/private.h"
 
 /* A fiber is a `struct task`: a stack, a place where it was left, and its view of the world. A task
@@ -480,6 +479,7 @@ static void scheduler_turn(struct scheduler *s, struct task *t)
     int64_t began_us = s->now_us;
 
     task_enter(s, t);
+    s->turns++;
     s->now_us = clock_mono_us();
     if (s->now_us - began_us > s->slow_turn_us)
         log_warn("slow turn", LF_TEXT("fiber", t->name), LF_MS("tookMs", s->now_us - began_us));
@@ -519,7 +519,6 @@ void scheduler_rest(struct scheduler *s)
             if (place++ >= kept)
                 task_strip(t);
         s->free_stacks = kept;
-        pages_rest();
     }
     s->spare_stacks = s->free_stacks;
 }

@@ -12,6 +12,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/pages.h"
 #include "common/fiber/private.h"
 
 /* A round of the loop: run the fibers that can run, then let libevent wait for the world once, then
@@ -27,6 +28,8 @@
  * Other threads hand over functions through a list under a mutex, and an eventfd that is written
  * only when the list was empty. */
 
+#define QUIET_TURNS 50 /* a second; services that nobody asks anything have some 20 */
+
 struct post {
     struct post *next;
     void (*fn)(void *arg);
@@ -37,6 +40,8 @@ struct loop {
     struct event_base *base;
     struct event *tick, *alarm, *posted;
     int64_t last_tick_us;
+    uint64_t last_tick_turns;
+    bool was_busy;    /* since the last rest */
     int64_t alarm_us; /* when the alarm rings; USEC_NEVER: not set */
     bool running, stopping;
     struct scheduler scheduler;
@@ -59,12 +64,24 @@ static void loop_require(bool fine, const char *what)
     abort();
 }
 
+/* The first quiet second after a busy one: what the work needed is given back. */
+static void loop_rest(struct loop *l)
+{
+    bool quiet = l->scheduler.turns - l->last_tick_turns < QUIET_TURNS;
+
+    l->last_tick_turns = l->scheduler.turns;
+    scheduler_rest(&l->scheduler);
+    if (quiet && l->was_busy)
+        pages_rest();
+    l->was_busy = !quiet;
+}
+
 static void loop_on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct loop *l = arg;
 
     l->last_tick_us = clock_mono_us();
-    scheduler_rest(&l->scheduler);
+    loop_rest(l);
 }
 
 static void loop_on_alarm(evutil_socket_t fd, short what, void *arg)

@@ -52,6 +52,7 @@ struct scheduler {
     struct task *run_head, *run_tail;
     struct task *running;
     unsigned live;
+    uint64_t turns;
     uint64_t last_serial;
     struct timers timers;
     int64_t now_us; /* read after every turn */

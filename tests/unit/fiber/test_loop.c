@@ -561,3 +561,38 @@ Test(fiber, end__with_holds_left__is_logged_with_the_fibers_name)
     cr_assert_not_null(strstr(text, "unbalanced"), "%s", text);
     cr_assert_not_null(strstr(text, "piggy"), "%s", text);
 }
+
+/* ---- resting ---- */
+
+/* Pages of files that this process has mapped. */
+static unsigned long file_kib(void)
+{
+    char line[128];
+    unsigned long kib = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+
+    cr_assert_not_null(status);
+    while (kib == 0 && fgets(line, sizeof line, status))
+        (void)sscanf(line, "RssFile: %lu", &kib);
+    fclose(status);
+    cr_assert_gt(kib, 0);
+    return kib;
+}
+
+FIBER(busy_and_then_quiet)
+{
+    unsigned long before = file_kib();
+    int64_t deadline_us = in_ms(20000);
+
+    for (int i = 0; i < 1000; i++)
+        fiber_yield();
+    while (file_kib() > before - before / 4) {
+        cr_assert_lt(clock_mono_us(), deadline_us, "%lu KiB before, %lu now", before, file_kib());
+        cr_assert_eq(fiber_sleep(100 * MS), 0);
+    }
+}
+
+Test(loop, first_quiet_second__gives_back_what_the_work_needed)
+{
+    run(busy_and_then_quiet, NULL);
+}
