@@ -8,7 +8,8 @@
 # and 17100) and stay filled for the next time; KEEP=1 leaves them running.
 #
 # checkout: open loop, known shoppers buying random products of the whole catalogue; CPU of all services and of PostgreSQL until every
-# event has been heard. Everything else: one request after the other on one connection; CPU of that service and of PostgreSQL.
+# event has been heard. Everything else: one request after the other on one connection; CPU of that service and of its processes in
+# PostgreSQL. KINDS="search-common trending" asks for these only.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 rounds=4 orders=1000000 products=1000000 requests=${REQUESTS:-300} rate=${RATE:-25} seconds=${SECONDS_OF_LOAD:-8}
@@ -74,7 +75,7 @@ cursor() {
 }
 
 # Every kind of request: its service, its token's owner, a list of paths.
-kinds=(orders-first orders-deep orders-filtered all-orders-first all-orders-deep products-first products-deep category search-brand search-common
+kinds=(checkout orders-first orders-deep orders-filtered all-orders-first all-orders-deep products-first products-deep category search-brand search-common
     search-two search-none recommendations related-bestseller related-tail trending)
 declare -A service=([orders-first]=order [orders-deep]=order [orders-filtered]=order [all-orders-first]=order [all-orders-deep]=order
     [products-first]=seller [products-deep]=seller [category]=seller [search-brand]=seller [search-common]=seller [search-two]=seller [search-none]=seller
@@ -118,6 +119,11 @@ paths() {
     done
 }
 
+# backends_us SVC: of PostgreSQL's processes that serve it; what goes on beside them (vacuum, the other databases) is not in it.
+backends_us() {
+    running postgres
+    pgrep -P "$PID" -f "^postgres: souk_$1 souk_$1 " | sed 's|.*|/proc/&/schedstat|' | xargs cat | awk '{ sum += $1 } END { printf "%d", sum / 1000 }'
+}
 # cpu_us PART: of a service's threads; of PostgreSQL's processes by the tick, those that have ended included.
 cpu_us() {
     running "$1"
@@ -148,11 +154,11 @@ asked() {
             [ "$token" = - ] || printf 'header = "authorization: Bearer %s"\n' "$token"
         done >"$config"
     fi
-    before_svc=$(cpu_us "$svc") before_pg=$(cpu_us postgres)
+    before_svc=$(cpu_us "$svc") before_pg=$(backends_us "$svc")
     curl -K "$config" >"$work/answers"
     n=$(grep -c '^200 ' "$work/answers") || true
     [ "$n" = "$(wc -l <"$work/answers")" ] || { sort "$work/answers" | cut -d' ' -f1 | uniq -c >&2 && die "$1 $2: not all were answered with 200"; }
-    jq -cn --arg suite "$1" --arg kind "$2" --argjson svc $(($(cpu_us "$svc") - before_svc)) --argjson pg $(($(cpu_us postgres) - before_pg)) \
+    jq -cn --arg suite "$1" --arg kind "$2" --argjson svc $(($(cpu_us "$svc") - before_svc)) --argjson pg $(($(backends_us "$svc") - before_pg)) \
         --argjson n "$n" --slurpfile ms <(cut -d' ' -f2 "$work/answers" | sort -n) '
         {suite: $suite, kind: $kind, serviceUs: ($svc / $n), postgresUs: ($pg / $n), p50Ms: ($ms[$n / 2 | floor] * 1000),
          p99Ms: ($ms[$n * 99 / 100 | floor] * 1000)}'
@@ -178,8 +184,9 @@ bought() {
 mkdir -p bench/results
 (prepare small 5000 3000)
 (prepare large "$orders" "$products")
+[ -z "${KINDS:-}" ] || read -ra kinds <<<"$KINDS"
 for ((round = 1; round <= rounds; round++)); do
-    for kind in checkout "${kinds[@]}"; do
+    for kind in "${kinds[@]}"; do
         order=(small large)
         [ $((round % 2)) = 1 ] || order=(large small)
         for which in "${order[@]}"; do
