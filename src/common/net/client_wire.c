@@ -36,9 +36,13 @@
 #define FUNCTIONS(F)                                                                               \
     F(easy_cleanup)                                                                                \
     F(easy_getinfo)                                                                                \
-    F(easy_init) F(easy_setopt) F(easy_strerror) F(multi_add_handle) F(multi_assign)               \
-        F(multi_cleanup) F(multi_info_read) F(multi_init) F(multi_remove_handle) F(multi_setopt)   \
-            F(multi_socket_action)
+    F(easy_init)                                                                                   \
+    F(easy_setopt)                                                                                 \
+    F(easy_strerror)                                                                               \
+    F(multi_add_handle)                                                                            \
+    F(multi_assign)                                                                                \
+    F(multi_cleanup) F(multi_info_read) F(multi_init) F(multi_remove_handle) F(multi_setopt)       \
+        F(multi_socket_action)
 #define MEMBER(name) __typeof__(&curl_##name) name;
 #define SYMBOL(name) {"curl_" #name, (void **)&curl.name},
 static struct {
