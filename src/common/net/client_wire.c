@@ -41,8 +41,8 @@
     F(easy_strerror)                                                                               \
     F(multi_add_handle)                                                                            \
     F(multi_assign)                                                                                \
-    F(multi_cleanup) F(multi_info_read) F(multi_init) F(multi_remove_handle) F(multi_setopt)       \
-        F(multi_socket_action)
+    F(multi_cleanup)                                                                               \
+    F(multi_info_read) F(multi_init) F(multi_remove_handle) F(multi_setopt) F(multi_socket_action)
 #define MEMBER(name) __typeof__(&curl_##name) name;
 #define SYMBOL(name) {"curl_" #name, (void **)&curl.name},
 static struct {
