@@ -155,7 +155,7 @@ console.log();
 const pair = (a, b) => `${text(a)} > ${text(b)}`;
 print([['process', 'life', 'RSS, KiB', 'KiB/h, calm', 'B a checkout', 'restarts', 'threads', 'fds, busy', 'fds at rest', ''],
   ...judged.filter((v) => v.judged || v.last).sort((a, b) => SERVICES.indexOf(a.name) - SERVICES.indexOf(b.name)).map((v) => [v.name, clock(v.lifeS * 1000),
-    pair(v.rssBeforeKb, v.rssKb), v.judged ? text(v.rssPerHourKb) : "-", text(v.bytesPerCheckout, 1), text(v.restarts), pair(v.threadsBefore, v.threads), pair(v.descriptorsBefore, v.descriptors),
+    pair(v.rssBeforeKb, v.rssKb), v.judged ? text(v.rssPerHourKb) : '-', v.judged ? text(v.bytesPerCheckout, 1) : '-', text(v.restarts), pair(v.threadsBefore, v.threads), pair(v.descriptorsBefore, v.descriptors),
     v.last && after[v.name] ? pair(held(before, v.name), held(after, v.name)) : '', v.judged ? v.wrong.join(', ') || 'flat' : 'too short to tell'])]);
 console.log();
 for (const [name, d] of Object.entries(servers)) console.log(`${name.padEnd(12)} p50 ${text(d.p50)}, max ${text(d.max)}, at rest ${text(d.atRest)}`);
