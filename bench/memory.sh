@@ -61,6 +61,8 @@ if [ -n "$now" ]; then
 fi
 
 export SOUK_STATE=${SOUK_STATE:-$PWD/.souk-bench} SOUK_PORT_BASE=${SOUK_PORT_BASE:-17080} LOG_LEVEL=${LOG_LEVEL:-warn} SOUK_DEMO_DATA=0
+# 64 shoppers at once are a crowd that would be turned away; what it costs to serve it is the question here.
+export ADMISSION_LIMIT_MIN=${ADMISSION_LIMIT_MIN:-256}
 work=$(mktemp -d)
 # shellcheck disable=SC2317 # called by the trap
 leave() {
