@@ -7,7 +7,7 @@
  * so that a call still under way can't do harm later.
  *
  * The happy path costs two commits here, each of a single statement: the claim, and the end, which
- * does not wait for the disk (ADR 16). Steps are collected in memory and written with the end; a
+ * does not wait for the disk (ADR 17). Steps are collected in memory and written with the end; a
  * crash loses the receipt's details, never the undoing.
  *
  * A run owns its row by (attempt, live state). Recovery takes over rows whose lease has run out; a

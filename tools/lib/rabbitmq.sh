@@ -64,9 +64,12 @@ epmd_run() {
 }
 
 # RUNNING_UNDER_SYSTEMD makes the start script exec the Erlang VM, so that the pid is the VM's and
-# SIGTERM its orderly stop; without busy-waiting schedulers an idle broker costs no CPU.
+# SIGTERM its orderly stop; without busy-waiting schedulers an idle broker costs no CPU. It shares the
+# machine with everything else: schedulers for half of the processors do the same work with a third
+# less, for they hand less to each other (docs/PERFORMANCE.md).
 rabbitmq_run() {
-    local dir=$DATA/rabbitmq
+    local dir=$DATA/rabbitmq schedulers
+    schedulers=$((($(nproc) + 1) / 2))
     umask 077
     as_account rabbitmq env -i PATH=/usr/bin:/bin:/usr/sbin HOME="$dir" LANG=C.UTF-8 \
         RUNNING_UNDER_SYSTEMD=1 RABBITMQ_CONF_ENV_FILE=/dev/null \
@@ -75,7 +78,7 @@ rabbitmq_run() {
         RABBITMQ_MNESIA_BASE="$dir/mnesia" RABBITMQ_LOG_BASE="$dir/log" \
         RABBITMQ_CONFIG_FILE="$dir/rabbitmq.conf" \
         RABBITMQ_ENABLED_PLUGINS_FILE="$dir/enabled_plugins" \
-        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none" \
+        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1} +S $schedulers:$schedulers +sbwt none +sbwtdcpu none +sbwtdio none" \
         "$RABBIT_BIN/rabbitmq-server"
 }
 
