@@ -6,6 +6,8 @@
 //   - transactions that were rolled back (relays that found nothing to do);
 //   - single statements about no id and no item, by which services look for work that is due, unless what they found is
 //     the next transaction; and all of them during the visits.
+//   - what relays read from the outbox, and what they mark: events were held back so that whole batches are made, by which
+//     relays had to read them. In a suite that is full they come from memory: so one mark for all events of the batch.
 // An id (a UUID) that occurs for the first time within a batch was made by it, and is made anew when the plan is played. A
 // version that a statement asks for (version = $N, of a row whose id it names) goes on from play to play by as much as the
 // batch moved it: FOLDER/versions.before and .after tell.
@@ -35,7 +37,9 @@ function argumentsOf(text) {
   return values;
 }
 
+const MARK = 'outbox_mark_fresh'; // of src/common/app/relay.c
 const transactions = [];
+let markSql = null;
 const open = new Map(); // by process and virtual transaction
 const old = new Set(); // ids from before the batch
 const made = []; // by batch: the ids it made
@@ -51,6 +55,7 @@ function mark(what, n) {
 
 function executed(user, key, name, sql) {
   last = { name, sql, args: [] };
+  if (name === MARK) markSql = sql;
   if (!batch) return;
   if (!open.has(key)) {
     open.set(key, { service: user.slice(5), batch, phase, executions: [] });
@@ -79,10 +84,11 @@ for await (const record of records()) {
 
 const rolledBack = (t) => t.executions.some((x) => x.sql.trim().toUpperCase() === 'ROLLBACK');
 const looksAround = (t) => t.executions.length === 1 && !t.executions[0].args.some((a) => a !== null && (a.match(UUID) || a.includes('BENCH-')));
-const ofEvents = (t) => t.executions.some((x) => /INSERT INTO inbox|FROM outbox/.test(x.sql));
+const ofRelay = (t) => t.executions.some((x) => /FROM outbox|UPDATE outbox/.test(x.sql));
+const ofEvents = (t) => t.executions.some((x) => /INSERT INTO inbox/.test(x.sql));
 
 function work(service, n) {
-  const all = transactions.filter((t) => t.service === service && t.batch === n && !rolledBack(t));
+  const all = transactions.filter((t) => t.service === service && t.batch === n && !rolledBack(t) && !ofRelay(t));
   const found = (next) => next && !looksAround(next) && !ofEvents(next);
   return all.filter((t, i) => !looksAround(t) || (t.phase === 'events' && found(all[i + 1])));
 }
@@ -113,17 +119,19 @@ function plan(service, n) {
     if (!ids.has(id)) ids.set(id, ids.size);
     return `\x01${ids.get(id)}\x02`;
   });
-  for (const t of work(service, n)) {
+  const batchWork = work(service, n);
+  const events = batchWork.flatMap((t) => t.executions).filter((x) => /^INSERT INTO outbox/.test(x.sql)).flatMap((x) => x.args[0].match(UUID));
+  if (events.length && !markSql) throw new Error(`no relay has told its database ${MARK}`);
+  if (events.length) batchWork.push({ executions: [{ name: MARK, sql: markSql, args: [`{${events}}`] }] });
+  for (const t of batchWork) {
     body.push('t');
-    t.executions.forEach((x, i) => {
+    t.executions.forEach((x) => {
       if (!statements.has(x.name)) statements.set(x.name, { at: statements.size, sql: x.sql });
       const statement = statements.get(x.name);
       if (statement.sql !== x.sql) throw new Error(`${service}: two statements are called ${x.name}`);
       body.push(`x ${statement.at}`);
-      // What the relay marks are the rows it has read, by numbers of their own.
-      const marks = /UPDATE outbox/.test(x.sql) && i > 0 && /FROM outbox/.test(t.executions[i - 1].sql);
       const steps = versioned(service, n, x);
-      x.args.forEach((a, k) => body.push(a === null ? 'n' : marks && k === 0 ? 'r'
+      x.args.forEach((a, k) => body.push(a === null ? 'n'
         : steps.has(k) ? `v ${Number(a) + steps.get(k)} ${steps.get(k)}` : `a ${text(a)}`));
     });
   }

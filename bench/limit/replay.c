@@ -6,8 +6,7 @@
  * transactions with their statements and arguments. Each GROUP URL PLAN is a client with a
  * connection of its own, a thread, that plays its plan over and over. What was made anew in the
  * visits (every id) is made anew each time; the rest stays. As in the services, statements are
- * prepared by their name, and a transaction is one pipeline with one wait, but for the relay's,
- * which has to read what it is to mark.
+ * prepared by their name, and a transaction is one pipeline with one wait.
  *
  * The clients of a group share a database; the groups are the services. A visit needs all of them,
  * so they keep step: a group that is ahead waits for the slowest one. The result is that one's
@@ -20,7 +19,6 @@
  *   x STATEMENT                  it executes that one, with the arguments that follow
  *   a TEXT                       an argument; \x01 N \x02 in it stands for the N-th id
  *   n                            an argument: NULL
- *   r                            an argument: the first column of the result before, as an array
  *   v BASE STEP                  an argument: a version that each play has made STEP more; BASE at
  * the first one
  *
@@ -46,7 +44,7 @@
 #define VERSION_SIZE 24
 
 struct argument {
-    enum { ARG_NULL, ARG_TEXT, ARG_RESULT, ARG_VERSION } kind;
+    enum { ARG_NULL, ARG_TEXT, ARG_VERSION } kind;
     char *text;
     long base, step;
 };
@@ -81,8 +79,6 @@ struct client {
     char (*ids)[ID_SIZE];
     char *text[ARGS_LIMIT]; /* arguments that were put together */
     size_t room[ARGS_LIMIT];
-    char *result; /* an array */
-    size_t result_room;
     uint64_t chance;
     pthread_t thread;
 };
@@ -205,9 +201,6 @@ static void plan_read(struct plan *p, const char *path)
         case 'n':
             argument_read(p, ARG_NULL, NULL);
             break;
-        case 'r':
-            argument_read(p, ARG_RESULT, NULL);
-            break;
         case 'v':
             argument_read(p, ARG_VERSION, rest);
             break;
@@ -292,23 +285,6 @@ static const char *text_with_ids(struct client *c, size_t slot, const char *text
 
 /* ---- playing ---- */
 
-static void result_keep(struct client *c, const PGresult *r)
-{
-    int rows = PQntuples(r);
-    size_t need = (size_t)rows * 21 + 3, at = 0;
-    if (c->result_room < need) {
-        c->result_room = need;
-        c->result = grown(c->result, need);
-    }
-    c->result[at++] = '{';
-    for (int i = 0; i < rows; i++)
-        at += (size_t)snprintf(
-            c->result + at, need - at, "%s%.20s", i ? "," : "", PQgetvalue(r, i, 0));
-    c->result[at++] = '}';
-    c->result[at] = 0;
-}
-
-/* The results of `count` statements; a kept one is the last. */
 static void results_read(struct client *c, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -316,8 +292,6 @@ static void results_read(struct client *c, size_t count)
         ExecStatusType status = PQresultStatus(r);
         if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
             die(c->group->name, PQerrorMessage(c->conn));
-        if (i == count - 1 && status == PGRES_TUPLES_OK)
-            result_keep(c, r);
         PQclear(r);
         while ((r = PQgetResult(c->conn)))
             PQclear(r);
@@ -336,8 +310,6 @@ static const char *value_of(struct client *c, size_t slot, const struct argument
 {
     if (a->kind == ARG_NULL)
         return NULL;
-    if (a->kind == ARG_RESULT)
-        return c->result;
     if (a->kind == ARG_TEXT)
         return text_with_ids(c, slot, a->text);
     if (c->room[slot] < VERSION_SIZE)
@@ -348,28 +320,19 @@ static const char *value_of(struct client *c, size_t slot, const struct argument
 
 static void play_transaction(struct client *c, const struct transaction *t)
 {
-    size_t unread = 0;
     for (size_t i = 0; i < t->count; i++) {
         const struct execution *x = &t->at[i];
         const char *values[ARGS_LIMIT];
         for (size_t n = 0; n < x->args_count; n++) {
-            const struct argument *a = &x->args[n];
-            if (a->kind == ARG_RESULT && unread > 0) {
-                if (!PQsendFlushRequest(c->conn) || PQflush(c->conn) < 0)
-                    die(c->group->name, PQerrorMessage(c->conn));
-                results_read(c, unread);
-                unread = 0;
-            }
-            values[n] = value_of(c, n, a);
+            values[n] = value_of(c, n, &x->args[n]);
         }
         if (!PQsendQueryPrepared(c->conn, c->plan.statements[x->statement].name, (int)x->args_count,
                 values, NULL, NULL, 0))
             die(c->group->name, PQerrorMessage(c->conn));
-        unread++;
     }
     if (!PQpipelineSync(c->conn))
         die(c->group->name, PQerrorMessage(c->conn));
-    results_read(c, unread);
+    results_read(c, t->count);
     sync_read(c);
 }
 
