@@ -18,7 +18,7 @@
 #include "common/base/clock.h"
 #include "common/fiber/sync.h"
 
-#define TARGET_US (60 * USEC_PER_MS)
+#define TARGET_US (200 * USEC_PER_MS)
 #define OLD_US    (10 * USEC_PER_SEC)
 #define JUDGE_US  (100 * USEC_PER_MS)
 #define WAIT_US   (500 * USEC_PER_MS)

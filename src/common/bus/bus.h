@@ -81,7 +81,7 @@ int bus_publish(struct bus *b, const struct bus_message *messages, size_t count,
     int64_t deadline_us) PARKS;
 
 /* Consumes one queue. `on_batch` runs on a fiber with 1..batch_limit deliveries: everything that is
- * there; under load batches that are not full come 5 to 30 ms apart. Deliveries of one queue
+ * there; under load batches that are not full come 5 to 60 ms apart. Deliveries of one queue
  * are never handled by two fibers at once (order is kept). It must settle each delivery by bus_ack
  * / bus_requeue before it returns; unsettled ones are requeued. Deliveries live in the fiber's
  * arena. After a reconnect the tags of the old channel are void: bus_ack on them is a no-op, the

@@ -24,9 +24,9 @@ static void hear(int64_t lag_us, int64_t for_us)
 Test(pace, events_that_are_late__let_fewer_sales_be_under_way)
 {
     begin(64);
-    hear(90 * MS, 110 * MS);
+    hear(300 * MS, 110 * MS);
     cr_assert(p.limit > 40 && p.limit < 44, "%f", p.limit);
-    hear(70 * MS, 100 * MS);
+    hear(240 * MS, 100 * MS);
     cr_assert(p.limit > 34 && p.limit < 38, "%f", p.limit);
 }
 
@@ -42,7 +42,7 @@ Test(pace, events_that_are_very_late__do_not_stop_the_shop)
 Test(pace, one_late_event_among_many__counts)
 {
     begin(64);
-    pace_heard(&p, 90 * MS, now);
+    pace_heard(&p, 300 * MS, now);
     hear(1 * MS, 110 * MS);
     cr_assert_lt(p.limit, 64);
 }
@@ -59,7 +59,7 @@ Test(pace, events_in_time__let_more_be_under_way_if_somebody_waits)
     cr_assert(p.limit > 20, "%f", p.limit);
     p.full = true;
     double before = p.limit;
-    hear(45 * MS, 200 * MS);
+    hear(150 * MS, 200 * MS);
     cr_assert_eq(p.limit, before, "not where it is neither late nor early");
 }
 
