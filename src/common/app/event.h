@@ -18,7 +18,7 @@ struct event {
 
 /* Adds an event to the outbox in `tx` (queued, no round trip of its own). It is published after the
  * commit, at least once, in the order of one aggregate. Correlation and trace come from the running
- * work. */
+ * work. Not in a transaction that commits without waiting for the disk: it goes out at once. */
 int outbox_add(
     struct pg_tx *tx, const struct event_kind *kind, const char *aggregate_id, const void *payload);
 /* An event that was published is kept in the outbox for so long. */
