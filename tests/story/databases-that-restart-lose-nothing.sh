@@ -2,7 +2,7 @@
 # PostgreSQL and then Redis are restarted while people buy, in an orderly way and by force.
 . tests/lib.sh
 
-product 500 1000
+product 50000 1000
 crowd 8
 # Lines of a cart are committed without waiting for the disk: a crash may take the last half second of them.
 EMPTY=''

@@ -85,6 +85,8 @@ exec {lock}> >(psql -X -q -d "$ORDER_DATABASE_URL" >/dev/null)
 echo 'SELECT pg_advisory_lock(20011);' >&$lock
 held() { [ "$(sql order "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 20011 AND granted")" = 1 ]; }
 wait_until 30 held || die "the relay's lock can't be had"
+noticed() { [ "$(metric order souk_outbox_from_memory)" = 0 ]; }
+wait_until 30 noticed || die "the relay does not notice"
 put "$first"
 put "$SKU" 2
 checkout

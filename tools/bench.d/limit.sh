@@ -21,6 +21,8 @@ held() {
     [ "$(admin_psql -At -d "souk_$1" -c "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
         WHERE d.datname = 'souk_$1' AND locktype = 'advisory' AND objid = $RELAY_LOCK AND granted AND mode = 'ExclusiveLock'")" = 1 ]
 }
+# Twice a second a relay reads the outbox; when it finds the lock taken, it takes nothing from memory either.
+noticed() { curl -sS --max-time 10 "$(service_url "$1")/metrics" | grep -qx 'souk_outbox_from_memory 0'; }
 release() {
     local fd=${hold_fd[$1]}
     printf '\\q\n' >&"$fd" # closing it would not do: the others' processes have it, too
@@ -55,7 +57,7 @@ mark() { admin_psql -At -d postgres -c "SELECT 'bench mark $1'" >/dev/null; }
 record_batch() {
     local first=$((($1 - 1) * LIMIT_VISITS + 1)) svc
     for svc in order payment seller; do hold $svc; done
-    sleep 0.7 # twice a second a relay reads the outbox; now it finds the lock taken, and takes nothing from memory
+    for svc in order payment seller; do until_true 10 noticed $svc || die "the relay of $svc does not notice that its lock is taken"; done
     mark "visits $1"
     shop_visit $first $((first + LIMIT_VISITS - 1))
     count_is order 'SELECT count(DISTINCT aggregate_id) FROM outbox WHERE published_at IS NULL' "$LIMIT_VISITS" ||

@@ -67,6 +67,9 @@ static struct metric parked_gauge = {.name = "souk_outbox_parked",
 static struct metric held_gauge = {.name = "souk_outbox_held",
     .help = "Events behind a parked one of the same aggregate.",
     .kind = METRIC_GAUGE};
+static struct metric memory_gauge = {.name = "souk_outbox_from_memory",
+    .help = "1 while what was just committed goes out from memory, 0 while all is read anew.",
+    .kind = METRIC_GAUGE};
 
 static double last_age_s;
 static int64_t last_parked;
@@ -198,6 +201,11 @@ int64_t outbox_parked(void)
     return last_parked;
 }
 
+static void set_memory_gauge(void *ctx)
+{
+    metric_set(&memory_gauge, fresh_is_open());
+}
+
 static int outbox_purge(void)
 {
     return purge(&outbox_statements[SQL_PURGE]);
@@ -206,6 +214,7 @@ static int outbox_purge(void)
 int outbox_start(void)
 {
     TRY(relay_start());
+    metrics_on_scrape(set_memory_gauge, NULL);
     TRY(app_every("outbox gauges", 5 * USEC_PER_SEC, outbox_look));
     TRY(app_every("outbox purge", 3600 * USEC_PER_SEC, outbox_purge));
     return 0;
