@@ -495,13 +495,13 @@ static bool outbox_is_due(void)
 static int relay_window(struct progress *ret_progress)
 {
     *ret_progress = (struct progress){0};
+    bool due = outbox_is_due();
+    if (due || clock_mono_us() >= mark_at_us())
+        TRY(mark());
     if (!broker_listens()) {
         fresh_begin(false);
         return ERR(ERR_UNAVAILABLE);
     }
-    bool due = outbox_is_due();
-    if (due || clock_mono_us() >= mark_at_us())
-        TRY(mark());
     if (due)
         return relay_from_outbox(ret_progress);
     return fresh_count() > 0 ? relay_from_memory(ret_progress) : 0;
