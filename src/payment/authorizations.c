@@ -1,8 +1,13 @@
 /* What checkout asks of payment: authorize, void, capture, each by the order's id.
  *
- * Authorizing: our row first (pending, committed), then the bank, then the answer. Whatever dies in
- * between leaves a pending row, and the worker asks the bank what became of it. The answer is
+ * Authorizing: our row first (pending, committed), then the bank, then the answer. If this process
+ * dies in between, the row is there, and the worker asks the bank what became of it. The answer is
  * written under a shield: a shopper who leaves does not take the bank's word away with him.
+ *
+ * Only the answer's commit waits for the disk (ADR 19). A crash of PostgreSQL may take the pending
+ * row away, but not what the bank was asked for with: payment's id, which is the bank's key,
+ * follows from the order's id, which cart has on disk. Asked again, the bank gives the same answer;
+ * and given up, it is asked to void, whether we know of a payment or not.
  *
  * Voiding writes the wish first and is kept from then on, even if the bank is away today; an order
  * without a payment gets a tombstone that refuses a late authorization. */
@@ -11,6 +16,11 @@
 #include "payment/payment.h"
 
 #define RECORD_US (3 * USEC_PER_SEC)
+
+static void payment_id_of(const char *order_id, char id[static UUID_TEXT_SIZE])
+{
+    uuid_derive(order_id, "payment", id);
+}
 
 /* ---- authorizing ---- */
 
@@ -100,7 +110,7 @@ int post_authorization(struct request *req)
     const struct authorization_body *body = req->body;
     struct payment *p;
     char id[UUID_TEXT_SIZE];
-    uuid_make(id);
+    payment_id_of(body->order_id, id);
     TRY(store_insert(id, body, req->correlation_id, &p));
     if (!p)
         return answer_repeat(req, body);
@@ -129,14 +139,13 @@ static int wish_void(const char *order_id, const char *reason, struct job *j)
     TRY(pg_begin(app()->pg, &tx));
     TRY(store_lock_by_order(tx, order_id, &p));
     if (!p) {
-        uuid_make(id);
+        payment_id_of(order_id, id);
         TRY(store_tombstone(tx, id, order_id, reason));
         TRY(store_lock_by_order(tx, order_id, &p));
-        j->payment = p;
-        return pg_commit(tx);
+    } else {
+        TRY(store_cancelled(tx, order_id, reason));
+        p->cancelled = true;
     }
-    TRY(store_cancelled(tx, order_id, reason));
-    p->cancelled = true;
     j->payment = p;
     bool capturing = p->busy && strcmp(p->status, "authorized") == 0;
     j->task = capturing ? TASK_NONE : payment_task_of(p);

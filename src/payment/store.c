@@ -29,6 +29,11 @@
 /* `next` when the row's status is one of `from`, else none, which no row may have. */
 #define STATUS_FROM(from, next)                                                                    \
     "status = CASE WHEN status IN (" from ") THEN '" next "'::payment_status END, "
+/* The first row of a payment doesn't wait for the disk, and a crash of PostgreSQL may take it away
+ * while the bank is asked: then the bank's answer must not be told of a payment that isn't there.
+ * Without a row this divides by zero. */
+#define NEVER_NONE(update)                                                                         \
+    "WITH written AS (" update " RETURNING 1) SELECT 1 / count(*) FROM written"
 #define REFUND_STATUS_FROM(from, next)                                                             \
     "status = CASE WHEN status IN (" from ") THEN '" next "' END, "
 
@@ -96,7 +101,8 @@ const struct pg_statement payment_statements[] = {
         "SELECT $1::uuid, $2::uuid, m.user_id, $4::text, m.id, m.token, 'pending', $6::bigint, "
         "$7::text, $8::text, now() + make_interval(secs => $9::int) FROM payment_methods m "
         "WHERE m.id = $5 AND m.user_id = $3 AND m.deleted_at IS NULL "
-        "ON CONFLICT (order_id) DO NOTHING RETURNING " PAYMENT_COLUMNS,
+        "AND set_config('synchronous_commit', 'off', true) = 'off' "
+        "ON CONFLICT DO NOTHING RETURNING " PAYMENT_COLUMNS,
         &payment_table},
     [SQL_GET] = {"payment_get",
         "SELECT " PAYMENT_COLUMNS
@@ -136,7 +142,7 @@ const struct pg_statement payment_statements[] = {
         "WHERE order_id = $1 AND NOT cancelled AND status NOT IN ('failed', 'voided', 'refunded')"},
     [SQL_TOMBSTONE] = {"payment_tombstone",
         "INSERT INTO payments (id, order_id, status, amount, currency, cancelled, reason, "
-        "correlation_id) VALUES ($1, $2, 'voided', 0, '', true, $3, $4)"},
+        "correlation_id) VALUES ($1, $2, 'unknown', 0, '', true, $3, $4)"},
     [SQL_LEASE] = {"payment_lease",
         "UPDATE payments SET next_at = now() + make_interval(secs => $2::int) WHERE id = $1"},
 
@@ -155,16 +161,16 @@ const struct pg_statement payment_statements[] = {
         &refund_table},
 
     [SQL_AUTHORIZED] = {"payment_authorized",
-        "UPDATE payments SET status = CASE WHEN status IN ('pending', 'unknown') AND NOT cancelled "
-        "THEN 'authorized'::payment_status END, reference = $2, attempts = 0, "
-        "next_at = CASE WHEN ordered IS NOT NULL THEN now() ELSE next_at END, updated_at = now() "
-        "WHERE id = $1"},
+        NEVER_NONE("UPDATE payments SET status = CASE WHEN status IN ('pending', 'unknown') "
+                   "AND NOT cancelled THEN 'authorized'::payment_status END, reference = $2, "
+                   "attempts = 0, next_at = CASE WHEN ordered IS NOT NULL THEN now() "
+                   "ELSE next_at END, updated_at = now() WHERE id = $1")},
     [SQL_UNDECIDED] = {"payment_undecided",
-        "UPDATE payments SET " STATUS_FROM("'pending', 'unknown'",
-            "unknown") "next_at = now() + interval '1 s', updated_at = now() WHERE id = $1"},
+        NEVER_NONE("UPDATE payments SET " STATUS_FROM("'pending', 'unknown'",
+            "unknown") "next_at = now() + interval '1 s', updated_at = now() WHERE id = $1")},
     [SQL_FAILED] = {"payment_failed",
-        "UPDATE payments SET " STATUS_FROM("'pending', 'unknown', 'authorized'",
-            "failed") "reason = $2, next_at = NULL, updated_at = now() WHERE id = $1"},
+        NEVER_NONE("UPDATE payments SET " STATUS_FROM("'pending', 'unknown', 'authorized'",
+            "failed") "reason = $2, next_at = NULL, updated_at = now() WHERE id = $1")},
     [SQL_CAPTURED] = {"payment_captured",
         "WITH done AS (UPDATE payments SET " STATUS_FROM("'authorized'",
             "captured") "captured = taken.amount, attempts = 0, "

@@ -191,6 +191,33 @@ void
 says 'an order without a payment gets a tombstone' 200 '.status == "voided"'
 authorize_again 1000
 says 'which refuses a late authorization' 409 '.code == "authorization_voided"'
+
+# A crash of PostgreSQL may take away the row that is written before the bank is asked.
+lose_row() { sql payment "DELETE FROM payments WHERE order_id = '$ORDER'" >/dev/null; }
+authorize tok_visa
+PAYMENT=$(field .paymentId)
+lose_row
+authorize_again 1000
+says 'a payment whose row was lost is the same one when asked for again' 201 ".paymentId == \"$PAYMENT\""
+is 'which the bank knows once' "$(bank)" 'authorized|0|0'
+lose_row
+void
+says 'one whose row was lost is voided' 200 '.status == "voided"' ".paymentId == \"$PAYMENT\""
+is 'at the bank, too' "$(bank)" 'voided|0|0'
+method tok_slow
+ORDER=$(new_id)
+authorize_again 1000 >/dev/null &
+asking=$!
+row_there() { [ "$(state)" = 'pending|0|0' ]; }
+check 'while the bank is asked there is a row' until_true 5 row_there
+lose_row
+wait $asking
+is 'the answer of the bank is not told of a payment whose row was lost' \
+    "$(sql payment "SELECT count(*) FROM outbox WHERE body::json->'payload'->>'orderId' = '$ORDER'")" 0
+void
+says 'and voided' 200 '.status == "voided"'
+is 'at the bank, whatever it had said' "$(bank)" 'voided|0|0'
+
 authorize tok_unknown
 void
 says 'an unknown one is voided whatever it was' 200 '.status == "voided"'

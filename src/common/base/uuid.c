@@ -17,15 +17,20 @@
 
 #include "common/base/uuid.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/crypto.h"
 
 #define COUNTER_LIMIT (UINT32_C(1) << 18)
 #define COUNTER_START (UINT32_C(1) << 17)
+#define TIME_LENGTH   13 /* of the text: 12 digits and a dash */
+#define WHAT_LIMIT    32
 
 struct uuid_state {
     pid_t pid;
@@ -109,6 +114,19 @@ void uuid_make_at(int64_t wall_us, char text[static UUID_TEXT_SIZE])
 void uuid_make(char text[static UUID_TEXT_SIZE])
 {
     uuid_make_at(clock_wall_us(), text);
+}
+
+void uuid_derive(const char *from, const char *what, char text[static UUID_TEXT_SIZE])
+{
+    char name[UUID_TEXT_SIZE + WHAT_LIMIT];
+    uint8_t digest[SHA256_SIZE];
+    int n = snprintf(name, sizeof(name), "%s:%s", from, what);
+    assert(n > 0 && (size_t)n < sizeof(name));
+    crypto_sha256(span_make(name, (size_t)n), digest);
+    digest[6] = 0x70 | (digest[6] & 0x0f);
+    digest[8] = 0x80 | (digest[8] & 0x3f);
+    put_uuid(text, digest);
+    memcpy(text, from, TIME_LENGTH);
 }
 
 bool uuid_valid(struct span text)

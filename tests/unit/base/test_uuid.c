@@ -31,6 +31,37 @@ Test(base, uuid_make__is_a_canonical_version_7_of_now)
     cr_assert(uuid_ms(text) >= before && uuid_ms(text) <= after);
 }
 
+Test(base, uuid_derive__same_two__is_the_same_version_7_of_that_time)
+{
+    static const char order[] = "01900000-abcd-7123-8456-0123456789ab";
+    char payment[UUID_TEXT_SIZE], again[UUID_TEXT_SIZE];
+    uuid_derive(order, "payment", payment);
+    uuid_derive(order, "payment", again);
+    cr_assert(uuid_valid(span_of(payment)));
+    cr_assert_str_eq(payment, again);
+    cr_assert_eq(uuid_ms(payment), uuid_ms(order));
+    cr_assert_eq(payment[14], '7');
+    cr_assert(strchr("89ab", payment[19]), "variant in %s", payment);
+}
+
+/* Rows are known by it: should it ever change, payments under way would be asked for twice. */
+Test(base, uuid_derive__is_what_it_always_was)
+{
+    char payment[UUID_TEXT_SIZE];
+    uuid_derive("01900000-abcd-7123-8456-0123456789ab", "payment", payment);
+    cr_assert_str_eq(payment, "01900000-abcd-753c-aaf8-d43ce7da0e48");
+}
+
+Test(base, uuid_derive__other_id_or_other_purpose__is_another)
+{
+    char payment[UUID_TEXT_SIZE], refund[UUID_TEXT_SIZE], of_other[UUID_TEXT_SIZE];
+    uuid_derive("01900000-abcd-7123-8456-0123456789ab", "payment", payment);
+    uuid_derive("01900000-abcd-7123-8456-0123456789ab", "refund", refund);
+    uuid_derive("01900000-abcd-7123-8456-0123456789ac", "payment", of_other);
+    cr_assert_str_neq(payment, refund);
+    cr_assert_str_neq(payment, of_other);
+}
+
 Test(base, uuid_make__many_in_a_row__strictly_rise)
 {
     char last[UUID_TEXT_SIZE], next[UUID_TEXT_SIZE];
