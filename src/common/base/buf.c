@@ -21,14 +21,11 @@ void buf_reset(struct buf *b)
         b->ptr[0] = '\0';
 }
 
-/* Room for `more` bytes and the NUL behind them. */
-void buf_reserve(struct buf *b, size_t more)
+void buf_grow(struct buf *b, size_t more)
 {
     size_t need;
     if (__builtin_add_overflow(b->len, more, &need) || __builtin_add_overflow(need, 1, &need))
         abort(); /* a length that no object has: memory was overwritten */
-    if (need <= b->cap)
-        return;
 
     size_t cap = b->cap ? b->cap : BUF_FIRST;
     while (cap < need)
@@ -36,30 +33,6 @@ void buf_reserve(struct buf *b, size_t more)
     b->ptr = mem_resize(b->ptr, cap);
     b->cap = cap;
     b->ptr[b->len] = '\0';
-}
-
-void buf_put(struct buf *b, const void *bytes, size_t len)
-{
-    buf_reserve(b, len);
-    if (len > 0)
-        memcpy(b->ptr + b->len, bytes, len);
-    b->len += len;
-    b->ptr[b->len] = '\0';
-}
-
-void buf_put_char(struct buf *b, char c)
-{
-    buf_put(b, &c, 1);
-}
-
-void buf_put_text(struct buf *b, const char *text)
-{
-    buf_put(b, text, strlen(text));
-}
-
-void buf_put_span(struct buf *b, struct span s)
-{
-    buf_put(b, s.ptr, s.len);
 }
 
 void buf_put_i64(struct buf *b, int64_t value)
