@@ -1,5 +1,8 @@
 #include "common/base/span.h"
 
+#include <endian.h>
+#include <stdint.h>
+
 static unsigned char ascii_lower(char c)
 {
     return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
@@ -34,6 +37,36 @@ struct span span_trim(struct span s)
         s.len--;
     }
     return s;
+}
+
+/* Marks the control characters among eight bytes in the highest bit of each, the first byte lowest.
+ * A borrow may mark a byte wrongly, but only above one that is marked rightly. */
+static uint64_t control_marks(const char *p)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t bytes;
+    memcpy(&bytes, p, sizeof(bytes));
+    bytes = le64toh(bytes);
+    uint64_t deletes = bytes ^ (ones * 0x7f);
+    return (((bytes - ones * ' ') & ~bytes) | ((deletes - ones) & ~deletes)) & (ones * 0x80);
+}
+
+size_t span_text_run(struct span s)
+{
+    size_t i = 0;
+    while (i < s.len) {
+        if (s.len - i >= 8) {
+            uint64_t marks = control_marks(s.ptr + i);
+            i += marks ? (size_t)__builtin_ctzll(marks) / 8 : 8;
+            if (!marks)
+                continue;
+        }
+        unsigned char c = (unsigned char)s.ptr[i];
+        if ((c < ' ' && c != '\t') || c == 0x7f)
+            break;
+        i++;
+    }
+    return i;
 }
 
 bool span_cut(struct span *rest, char sep, struct span *ret_piece)

@@ -32,6 +32,8 @@ static inline bool span_equal(struct span a, struct span b)
 bool span_equal_nocase(struct span a, struct span b); /* ASCII */
 bool span_starts(struct span s, struct span prefix);
 struct span span_trim(struct span s); /* spaces and tabs at both ends */
+/* How many bytes at the front are text: no control character but tabs. Any byte from 0x80 on is. */
+size_t span_text_run(struct span s);
 /* Cuts the text before the first `sep` off `*rest`; false when `*rest` was already used up (ptr
  * NULL). */
 bool span_cut(struct span *rest, char sep, struct span *ret_piece);

@@ -339,11 +339,7 @@ bool client_header_is_clean(const struct http_header *h)
     for (size_t i = 0; i < h->name.len; i++)
         if ((unsigned char)h->name.ptr[i] <= ' ' || h->name.ptr[i] == ':')
             return false;
-    for (size_t i = 0; i < h->value.len; i++)
-        if (((unsigned char)h->value.ptr[i] < ' ' && h->value.ptr[i] != '\t') ||
-            h->value.ptr[i] == 0x7f)
-            return false;
-    return true;
+    return span_text_run(h->value) == h->value.len;
 }
 
 static struct curl_slist *list_put(struct arena *a, struct curl_slist *next, char *line)

@@ -63,51 +63,45 @@ enum {
     TOKEN = 1,  /* RFC 9110 tchar */
     PATH = 2,   /* pchar, '/' and '%' */
     TARGET = 4, /* any visible ASCII but '#': browsers send some of it unescaped in the query */
-    TEXT = 8,   /* field content: visible, space, tab, obs-text */
-    HOST = 16,  /* uri-host and port */
+    HOST = 8,   /* uri-host and port */
 };
 
 static const unsigned char classes[256] = {
-#define REST (TARGET | TEXT)
-    ['\t'] = TEXT,
-    [' '] = TEXT,
-    ['!'] = TOKEN | PATH | HOST | REST,
-    ['"'] = REST,
-    ['#'] = TOKEN | TEXT,
-    ['$'] = TOKEN | PATH | HOST | REST,
-    ['%'] = TOKEN | PATH | HOST | REST,
-    ['&'] = TOKEN | PATH | HOST | REST,
-    ['\''] = TOKEN | PATH | HOST | REST,
-    ['('] = PATH | HOST | REST,
-    [')'] = PATH | HOST | REST,
-    ['*'] = TOKEN | PATH | HOST | REST,
-    ['+'] = TOKEN | PATH | HOST | REST,
-    [','] = PATH | REST,
-    ['-'] = TOKEN | PATH | HOST | REST,
-    ['.'] = TOKEN | PATH | HOST | REST,
-    ['/'] = PATH | REST,
-    ['0' ... '9'] = TOKEN | PATH | HOST | REST,
-    [':'] = PATH | HOST | REST,
-    [';'] = PATH | HOST | REST,
-    ['<'] = REST,
-    ['='] = PATH | HOST | REST,
-    ['>'] = REST,
-    ['?'] = REST,
-    ['@'] = PATH | REST,
-    ['A' ... 'Z'] = TOKEN | PATH | HOST | REST,
-    ['['] = HOST | REST,
-    ['\\'] = REST,
-    [']'] = HOST | REST,
-    ['^'] = TOKEN | REST,
-    ['_'] = TOKEN | PATH | HOST | REST,
-    ['`'] = TOKEN | REST,
-    ['a' ... 'z'] = TOKEN | PATH | HOST | REST,
-    ['{'] = REST,
-    ['|'] = TOKEN | REST,
-    ['}'] = REST,
-    ['~'] = TOKEN | PATH | HOST | REST,
-    [0x80 ... 0xff] = TEXT,
-#undef REST
+    ['!'] = TOKEN | PATH | HOST | TARGET,
+    ['"'] = TARGET,
+    ['#'] = TOKEN,
+    ['$'] = TOKEN | PATH | HOST | TARGET,
+    ['%'] = TOKEN | PATH | HOST | TARGET,
+    ['&'] = TOKEN | PATH | HOST | TARGET,
+    ['\''] = TOKEN | PATH | HOST | TARGET,
+    ['('] = PATH | HOST | TARGET,
+    [')'] = PATH | HOST | TARGET,
+    ['*'] = TOKEN | PATH | HOST | TARGET,
+    ['+'] = TOKEN | PATH | HOST | TARGET,
+    [','] = PATH | TARGET,
+    ['-'] = TOKEN | PATH | HOST | TARGET,
+    ['.'] = TOKEN | PATH | HOST | TARGET,
+    ['/'] = PATH | TARGET,
+    ['0' ... '9'] = TOKEN | PATH | HOST | TARGET,
+    [':'] = PATH | HOST | TARGET,
+    [';'] = PATH | HOST | TARGET,
+    ['<'] = TARGET,
+    ['='] = PATH | HOST | TARGET,
+    ['>'] = TARGET,
+    ['?'] = TARGET,
+    ['@'] = PATH | TARGET,
+    ['A' ... 'Z'] = TOKEN | PATH | HOST | TARGET,
+    ['['] = HOST | TARGET,
+    ['\\'] = TARGET,
+    [']'] = HOST | TARGET,
+    ['^'] = TOKEN | TARGET,
+    ['_'] = TOKEN | PATH | HOST | TARGET,
+    ['`'] = TOKEN | TARGET,
+    ['a' ... 'z'] = TOKEN | PATH | HOST | TARGET,
+    ['{'] = TARGET,
+    ['|'] = TOKEN | TARGET,
+    ['}'] = TARGET,
+    ['~'] = TOKEN | PATH | HOST | TARGET,
 };
 
 static inline bool is(char c, unsigned class)
@@ -460,8 +454,7 @@ static enum door_verdict judge_bytes(struct judge *j, size_t end)
     while (s->at < end) {
         if (s->lines == 0 && judge_request_bytes(j, end) == DOOR_REFUSE)
             return DOOR_REFUSE;
-        while (s->at < end && is(j->bytes[s->at], TEXT))
-            s->at++;
+        s->at += span_text_run(span_make(j->bytes + s->at, end - s->at));
         if (s->at == end)
             break;
         if (j->bytes[s->at] != '\r')

@@ -194,12 +194,7 @@ static bool header_safe(const struct http_header *h)
         if (c <= ' ' || c >= 0x7f || c == ':')
             return false;
     }
-    for (size_t i = 0; i < h->value.len; i++) {
-        unsigned char c = (unsigned char)h->value.ptr[i];
-        if ((c < ' ' && c != '\t') || c == 0x7f)
-            return false;
-    }
-    return h->name.len > 0;
+    return h->name.len > 0 && span_text_run(h->value) == h->value.len;
 }
 
 static void headers_put(evhtp_request_t *request, const struct http_headers *headers)

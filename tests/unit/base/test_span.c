@@ -63,6 +63,37 @@ Test(base, span_trim__takes_blanks_off_both_ends_only)
         cr_assert(span_equal(span_trim(span_of(rows[i].in)), span_of(rows[i].out)), "row %zu", i);
 }
 
+Test(base, span_text_run__each_byte_anywhere__stops_at_control_characters_but_tabs)
+{
+    for (int c = 0; c < 256; c++)
+        for (size_t at = 0; at < 20; at++) {
+            char bytes[20];
+            bool control = (c < ' ' && c != '\t') || c == 0x7f;
+            memset(bytes, at & 1 ? '\t' : '~', sizeof(bytes));
+            bytes[at] = (char)c;
+            cr_assert_eq(span_text_run(span_make(bytes, 20)), control ? at : 20, "%d, %zu", c, at);
+        }
+    cr_assert_eq(span_text_run(span_make(NULL, 0)), 0);
+}
+
+Test(base, span_text_run__any_bytes__equals_a_look_at_each)
+{
+    struct property p = property_begin("text run");
+    for (int round = 0; round < 20000; round++) {
+        char bytes[40];
+        size_t len = property_below(&p, sizeof(bytes)), expected = 0;
+        bool seldom = property_next(&p) & 1;
+        for (size_t i = 0; i < len; i++)
+            bytes[i] = seldom && property_below(&p, 30) ? (char)(' ' + property_below(&p, 95))
+                                                        : (char)property_below(&p, 256);
+        while (expected < len &&
+               (bytes[expected] == '\t' || (unsigned char)bytes[expected] >= ' ') &&
+               bytes[expected] != 0x7f)
+            expected++;
+        cr_assert_eq(span_text_run(span_make(bytes, len)), expected);
+    }
+}
+
 Test(base, span_cut__walks_the_pieces_and_then_stops)
 {
     static const struct {
