@@ -1,8 +1,9 @@
 /* Token verification. libjwt 1.10 trusts the algorithm that the token itself names and checks no
  * claim, so the order here is: size, shape, our own reading of the header (alg, typ, kid pinned),
  * the key by kid from our own table, then libjwt's signature check, then every claim by us. A
- * verified token is remembered by its SHA-256 until it expires: the signature check costs hundreds
- * of microseconds and a shopper sends the same token many times.
+ * verified token is remembered by its tag (crypto.h) until it expires: the signature check costs
+ * hundreds of microseconds and a shopper sends the same token many times. To be taken for it,
+ * another text would need the same 128 bits under a key that never leaves this process.
  *
  * Keys come from auth's JWKS, fetched again when an unknown kid appears, at most once in
  * KEYS_REFRESH_US, by one fiber while the others wait for it; and by token_keys_refresh() every few
@@ -36,7 +37,7 @@ struct verification_key {
 };
 
 struct cached_token {
-    uint8_t digest[SHA256_SIZE];
+    uint8_t tag[CRYPTO_TAG_SIZE];
     char kid[KID_SIZE];
     const char *audience;
     int64_t not_before_s, expires_s;
@@ -363,7 +364,7 @@ void token_cache_clear(void)
 }
 
 static void cache_put(
-    const uint8_t digest[SHA256_SIZE], const char *kid, const struct token_payload *p)
+    const uint8_t tag[CRYPTO_TAG_SIZE], const char *kid, const struct token_payload *p)
 {
     struct cached_token *t, *next;
     if (HASH_COUNT(cache) >= CACHE_LIMIT) {
@@ -382,14 +383,14 @@ static void cache_put(
     t->audience = arena_strdup(t->arena, p->aud);
     t->expires_s = p->exp;
     t->not_before_s = p->nbf;
-    memcpy(t->digest, digest, SHA256_SIZE);
-    HASH_ADD(hh, cache, digest, SHA256_SIZE, t);
+    memcpy(t->tag, tag, CRYPTO_TAG_SIZE);
+    HASH_ADD(hh, cache, tag, CRYPTO_TAG_SIZE, t);
 }
 
-static struct cached_token *cache_get(const uint8_t digest[SHA256_SIZE], int64_t now_s)
+static struct cached_token *cache_get(const uint8_t tag[CRYPTO_TAG_SIZE], int64_t now_s)
 {
     struct cached_token *t = NULL;
-    HASH_FIND(hh, cache, digest, SHA256_SIZE, t);
+    HASH_FIND(hh, cache, tag, CRYPTO_TAG_SIZE, t);
     if (t && (t->expires_s <= now_s - TOKEN_SKEW_S || t->not_before_s > now_s + TOKEN_SKEW_S)) {
         cached_free(t);
         return NULL;
@@ -412,11 +413,11 @@ static struct caller caller_copy(struct arena *a, const struct caller *from, str
 int token_verify(
     struct arena *a, struct span token, const char *service_name, struct caller *ret_caller)
 {
-    uint8_t digest[SHA256_SIZE];
+    uint8_t tag[CRYPTO_TAG_SIZE];
     if (token.len == 0 || token.len > TOKEN_SIZE_LIMIT)
         return reject("size");
-    crypto_sha256(token, digest);
-    struct cached_token *known = cache_get(digest, clock_wall_us() / USEC_PER_SEC);
+    crypto_tag(token, tag);
+    struct cached_token *known = cache_get(tag, clock_wall_us() / USEC_PER_SEC);
     if (known && !audience_fits(known->audience, service_name))
         return reject("audience");
     if (known) {
@@ -426,8 +427,8 @@ int token_verify(
     struct token_payload payload;
     const char *kid;
     TRY(verify_fresh(a, token, service_name, &kid, &payload));
-    if (!cache_get(digest, clock_wall_us() / USEC_PER_SEC)) /* another fiber may have been first */
-        cache_put(digest, kid, &payload);
+    if (!cache_get(tag, clock_wall_us() / USEC_PER_SEC)) /* another fiber may have been first */
+        cache_put(tag, kid, &payload);
     *ret_caller = caller_from(a, &payload, token);
     return 0;
 }

@@ -15,6 +15,7 @@
 static_assert(CRYPTO_PASSWORD_SIZE == crypto_pwhash_STRBYTES, "libsodium's string");
 static_assert(SHA256_SIZE == crypto_hash_sha256_BYTES, "libsodium's digest");
 static_assert(SHA256_SIZE == crypto_auth_hmacsha256_BYTES, "libsodium's mac");
+static_assert(CRYPTO_TAG_SIZE == crypto_shorthash_siphashx24_BYTES, "libsodium's short hash");
 
 #define PASSWORD_PASSES 2
 #define PASSWORD_MEMORY ((size_t)19456 * 1024)
@@ -25,9 +26,14 @@ static const unsigned char *bytes_of(struct span s)
     return (const unsigned char *)s.ptr;
 }
 
+static unsigned char tag_key[crypto_shorthash_siphashx24_KEYBYTES];
+
 int crypto_init(void)
 {
-    return sodium_init() < 0 ? ERR(-EIO) : 0;
+    if (sodium_init() < 0)
+        return ERR(-EIO);
+    crypto_random(tag_key, sizeof(tag_key));
+    return 0;
 }
 
 void crypto_random(void *bytes, size_t len)
@@ -66,6 +72,11 @@ void crypto_hmac_sha256(struct span key, struct span data, uint8_t mac[static SH
     crypto_auth_hmacsha256_update(&state, bytes_of(data), data.len);
     crypto_auth_hmacsha256_final(&state, mac);
     sodium_memzero(&state, sizeof(state));
+}
+
+void crypto_tag(struct span data, uint8_t tag[static CRYPTO_TAG_SIZE])
+{
+    crypto_shorthash_siphashx24(tag, bytes_of(data), data.len, tag_key);
 }
 
 bool crypto_equal(struct span a, struct span b)

@@ -406,6 +406,19 @@ Test(token, verify__signature_of_another_known_key__is_refused)
     mem_free(other_public);
 }
 
+/* The cache must not mistake it for the good one. */
+Test(token, verify__any_changed_byte_of_a_remembered_token__is_refused)
+{
+    const char *good = rs256(HEADER, good_claims());
+    cr_assert_eq(verify(good), 0);
+    for (size_t i = 0; i < strlen(good); i++) {
+        char *bad = arena_strdup(arena, good);
+        bad[i] = bad[i] == 'A' ? 'B' : 'A';
+        assert_refused(bad);
+    }
+    cr_assert_eq(verify(good), 0);
+}
+
 Test(token, verify__a_cached_token_that_expires__is_refused)
 {
     /* Good until the next full second, so begin early in one. */

@@ -62,6 +62,37 @@ Test(base, crypto_hmac_sha256__known_keys__match_rfc_4231)
     cr_assert_str_eq(text, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 
+Test(base, crypto_tag__one_text__has_one_tag_and_every_other_text_another)
+{
+    char text[100];
+    uint8_t tag[CRYPTO_TAG_SIZE], other[CRYPTO_TAG_SIZE];
+    cr_assert_eq(crypto_init(), 0);
+    memset(text, 'x', sizeof(text));
+    crypto_tag(span_make(text, sizeof(text)), tag);
+    crypto_tag(span_make(text, sizeof(text)), other);
+    cr_assert_arr_eq(tag, other, sizeof(tag));
+    for (size_t i = 0; i < 8 * sizeof(text); i++) {
+        text[i / 8] ^= (char)(1 << i % 8);
+        crypto_tag(span_make(text, sizeof(text)), other);
+        cr_assert_neq(memcmp(tag, other, sizeof(tag)), 0, "bit %zu", i);
+        text[i / 8] ^= (char)(1 << i % 8);
+    }
+    for (size_t len = 0; len < sizeof(text); len++) {
+        crypto_tag(span_make(text, len), other);
+        cr_assert_neq(memcmp(tag, other, sizeof(tag)), 0, "length %zu", len);
+    }
+}
+
+Test(base, crypto_tag__each_start__has_a_key_of_its_own)
+{
+    uint8_t tag[CRYPTO_TAG_SIZE], other[CRYPTO_TAG_SIZE];
+    cr_assert_eq(crypto_init(), 0);
+    crypto_tag(SPAN("text"), tag);
+    cr_assert_eq(crypto_init(), 0);
+    crypto_tag(SPAN("text"), other);
+    cr_assert_neq(memcmp(tag, other, sizeof(tag)), 0);
+}
+
 Test(base, crypto_equal__compares_length_and_bytes)
 {
     cr_assert(crypto_equal(SPAN("secret"), SPAN("secret")));
