@@ -26,7 +26,7 @@
 struct peer {
     char name[32];
     struct http_peer *http;
-    char *token;
+    char *bearer;                             /* "Bearer " and the token, or NULL */
     int64_t token_renew_us, token_expires_us; /* monotonic */
     struct latch *token_fetching;
 };
@@ -105,8 +105,11 @@ static int token_fetch_now(struct peer *p)
     if (json_read(fiber_arena(), answer.body, &token_answer_table, JSON_LENIENT, &fresh, &errors) !=
         0)
         return ERR(ERR_PROTOCOL);
-    mem_free(p->token);
-    p->token = mem_strdup(fresh.access_token);
+    struct buf bearer = {0};
+    buf_put_text(&bearer, "Bearer ");
+    buf_put_text(&bearer, fresh.access_token);
+    mem_free(p->bearer);
+    p->bearer = bearer.ptr;
     int64_t life_us = fresh.expires_in * USEC_PER_SEC;
     p->token_expires_us = clock_mono_us() + life_us;
     p->token_renew_us =
@@ -134,28 +137,28 @@ static int token_renew(struct peer *p)
 }
 
 /* While auth can't be had, a token that is due for renewal is used for what is left of its life. */
-static int token_get(struct peer *p, const char **ret_token)
+static int bearer_get(struct peer *p, const char **ret_bearer)
 {
-    if (!p->token || clock_mono_us() >= p->token_renew_us) {
+    if (!p->bearer || clock_mono_us() >= p->token_renew_us) {
         int r = token_renew(p);
-        bool usable = p->token && clock_mono_us() < p->token_expires_us - TOKEN_SLACK_US;
+        bool usable = p->bearer && clock_mono_us() < p->token_expires_us - TOKEN_SLACK_US;
         if (r != 0 && (!usable || r == ERR_CANCELED))
             return r < 0 ? ERR(r) : r;
-        if (!p->token) /* fetched, and refused already in somebody else's hand */
+        if (!p->bearer) /* fetched, and refused already in somebody else's hand */
             return ERR(ERR_UNAVAILABLE);
         error_clear();
     }
-    *ret_token = arena_strdup(fiber_arena(), p->token);
+    *ret_bearer = arena_strdup(fiber_arena(), p->bearer);
     return 0;
 }
 
 /* The callee did not like it: keys were rotated, or auth lost them. */
-static void token_drop(struct peer *p, const char *used)
+static void bearer_drop(struct peer *p, const char *used)
 {
-    if (!p->token || strcmp(p->token, used) != 0)
+    if (!p->bearer || strcmp(p->bearer, used) != 0)
         return; /* a newer one is there */
-    mem_free(p->token);
-    p->token = NULL;
+    mem_free(p->bearer);
+    p->bearer = NULL;
 }
 
 /* ---- calls ---- */
@@ -170,11 +173,10 @@ static const struct field problem_answer_fields[] = {
 static const struct table problem_answer_table =
     TABLE("ProblemAnswer", struct problem_answer, problem_answer_fields);
 
-static int send_call(
-    struct peer *p, const struct peer_call *call, const char *token, struct http_answer *ret_answer)
+static int send_call(struct peer *p, const struct peer_call *call, const char *bearer,
+    struct http_answer *ret_answer)
 {
     const struct work *work = work_current();
-    const char *bearer = arena_printf(fiber_arena(), "Bearer %s", token);
     struct http_header headers[4] = {
         {SPAN("Authorization"), span_of(bearer)},
         {SPAN("X-Correlation-ID"), span_of(arena_strdup(fiber_arena(), correlation_current()))},
@@ -210,13 +212,13 @@ int peer_call(const struct peer_call *call, struct peer_answer *ret_answer)
     struct peer *p = peer_find(call->peer);
     struct http_answer http;
     struct json_errors errors;
-    const char *token;
-    TRY(token_get(p, &token));
-    TRY(send_call(p, call, token, &http));
+    const char *bearer;
+    TRY(bearer_get(p, &bearer));
+    TRY(send_call(p, call, bearer, &http));
     if (http.status == 401) { /* one fresh token */
-        token_drop(p, token);
-        TRY(token_get(p, &token));
-        TRY(send_call(p, call, token, &http));
+        bearer_drop(p, bearer);
+        TRY(bearer_get(p, &bearer));
+        TRY(send_call(p, call, bearer, &http));
     }
     pace_told(http_header_get(&http.headers, LAG_HEADER));
     struct peer_answer answer = {

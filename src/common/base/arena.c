@@ -228,16 +228,23 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 
 char *arena_vprintf(struct arena *a, const char *fmt, va_list args)
 {
-    char small[256];
     va_list again;
     va_copy(again, args);
-    int n = vsnprintf(small, sizeof(small), fmt, args);
+    if (!a->chunk)
+        arena_grow(a, 0);
+    /* Most often it fits where it is going to be. What does not is wiped there again: a reset wipes
+     * only what was handed out. */
+    char *free_space = a->chunk->data + a->at;
+    size_t left = a->chunk->size - a->at, room = left > ARENA_GAP ? left - ARENA_GAP : 0;
+    ASAN_UNPOISON_MEMORY_REGION(free_space, room);
+    int n = vsnprintf(free_space, room, fmt, args);
     assert(n >= 0);
     size_t len = (size_t)n;
-    char *text = arena_alloc_raw(a, len + 1);
-    if (len < sizeof(small))
-        memcpy(text, small, len + 1);
-    else
+    if (len >= room)
+        explicit_bzero(free_space, room);
+    ASAN_POISON_MEMORY_REGION(free_space, room);
+    char *text = arena_alloc_raw(a, len + 1); /* the free space itself, if it fits */
+    if (len >= room)
         vsnprintf(text, len + 1, fmt, again);
     va_end(again);
     return text;

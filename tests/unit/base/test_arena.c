@@ -137,6 +137,45 @@ Test(base, arena_printf__every_length__is_whole)
     arena_free(a);
 }
 
+Test(base, arena_printf__around_the_end_of_a_chunk__is_whole_and_harms_no_neighbour)
+{
+    enum { CHUNK = 8 * 1024 };
+    for (size_t left = 0; left < 96; left += 16) {
+        for (int width = 0; width < 120; width++) {
+            struct arena *a = arena_new();
+            char *before = arena_alloc(a, CHUNK / 2 - 64);
+            char *until = arena_alloc(a, CHUNK / 2 - left);
+            char *text = arena_printf(a, "%*s|", width, "");
+            char *after = arena_alloc(a, 32);
+            cr_assert_eq(strlen(text), (size_t)width + 1);
+            for (size_t i = 0; i < 32; i++)
+                cr_assert_eq(after[i], 0);
+            memset(before, 'x', CHUNK / 2 - 64);
+            memset(until, 'x', CHUNK / 2 - left);
+            memset(after, 'x', 32);
+            cr_assert_eq(text[width], '|', "%zu left, %d", left, width);
+            cr_assert_eq(text[width + 1], '\0');
+            arena_free(a);
+        }
+    }
+}
+
+#if !defined(__SANITIZE_ADDRESS__)
+/* Reads what was never handed out, which is what this is about. */
+Test(base, arena_printf__what_did_not_fit__is_not_left_in_the_free_space)
+{
+    struct arena *a = arena_new();
+    char *first = arena_alloc(a, 16);
+    static char secret[9000];
+    memset(secret, 's', sizeof(secret) - 1);
+    secret[sizeof(secret) - 1] = '\0';
+    cr_assert_str_eq(arena_printf(a, "%s", secret), secret);
+    for (size_t i = 16; i < 8 * 1024; i++)
+        cr_assert_neq(first[i], 's', "byte %zu", i);
+    arena_free(a);
+}
+#endif
+
 Test(base, arena_adopt__reset__disposes_newest_first_and_once)
 {
     struct arena *a = arena_new();
