@@ -40,14 +40,17 @@ const struct pg_statement outbox_statements[] = {
         "SELECT id, type, aggregate, correlation, trace, body FROM unnest($1::uuid[], $2::text[], "
         "$3::text[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY "
         "AS e (id, type, aggregate, correlation, trace, body, n) ORDER BY n"},
+    /* Whether one is parked is asked first, as the relay does, by the index that has no others. */
     [SQL_LOOK] = {"outbox_look",
         "SELECT count(*) FILTER (WHERE NOT held), "
         "coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE NOT held)), 0), "
         "count(*) FILTER (WHERE held), "
-        "(SELECT count(*) FROM outbox WHERE parked_at IS NOT NULL) "
+        "CASE WHEN (SELECT aggregate_id FROM outbox WHERE parked_at IS NOT NULL "
+        "ORDER BY aggregate_id LIMIT 1) IS NULL THEN 0 "
+        "ELSE (SELECT count(*) FROM outbox WHERE parked_at IS NOT NULL) END "
         "FROM (SELECT created_at, EXISTS (SELECT FROM outbox AS p WHERE p.parked_at IS NOT NULL "
         "AND p.aggregate_id = o.aggregate_id AND p.seq < o.seq) AS held "
-        "FROM outbox AS o WHERE published_at IS NULL AND parked_at IS NULL) AS waiting",
+        "FROM outbox AS o WHERE published_at IS NULL AND parked_at IS NULL OFFSET 0) AS waiting",
         &look_table},
     [SQL_PURGE] = {"outbox_purge",
         "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE published_at < now() - "

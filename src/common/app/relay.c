@@ -99,10 +99,13 @@ const struct pg_statement relay_statements[] = {
         "FROM unnest($1::bigint[], $2::text[]) AS n (seq, reason) "
         "WHERE o.seq = n.seq AND o.published_at IS NULL"},
     [SQL_UNPARK] = {"outbox_unpark",
-        "UPDATE outbox SET parked_at = NULL WHERE seq IN (SELECT seq FROM outbox "
-        "WHERE parked_at IS NOT NULL ORDER BY parked_at, seq LIMIT " RELAY_WINDOW_TEXT ")"},
+        "UPDATE outbox SET parked_at = NULL WHERE seq = ANY (ARRAY(SELECT seq FROM outbox "
+        "WHERE parked_at IS NOT NULL ORDER BY parked_at, seq LIMIT " RELAY_WINDOW_TEXT "))"},
+    /* In an order that only the index of the parked ones has. A plan is kept that was made while
+     * nothing was known of the table, when almost all seemed to be parked and the first one near.
+     */
     [SQL_ANY_PARKED] = {"outbox_any_parked",
-        "SELECT FROM outbox WHERE parked_at IS NOT NULL LIMIT 1"},
+        "SELECT FROM outbox WHERE parked_at IS NOT NULL ORDER BY aggregate_id LIMIT 1"},
 };
 const size_t relay_statements_count = ARRAY_SIZE(relay_statements);
 
@@ -390,7 +393,7 @@ static int none_is_parked(bool *ret_none)
 {
     struct pg_result result;
     TRY(pg_query(app()->pg, &relay_statements[SQL_ANY_PARKED], PG_NO_ARGS, &result));
-    *ret_none = result.rows.len == 0;
+    *ret_none = result.affected == 0;
     return 0;
 }
 
@@ -570,6 +573,10 @@ static void relay_run(void *arg)
 int relay_retry_parked(void)
 {
     struct pg_result result;
+    bool none;
+    TRY(none_is_parked(&none));
+    if (none)
+        return 0;
     TRY(pg_query(app()->pg, &relay_statements[SQL_UNPARK], PG_NO_ARGS, &result));
     if (result.affected > 0)
         outbox_wake();

@@ -93,7 +93,7 @@ struct pg_pool_stats pg_pool_stats(const struct pg_pool *p);
 /* Result of a statement: rows mapped into the fiber's arena. */
 struct pg_result {
     struct list rows; /* of structs of the statement's row table */
-    int64_t affected; /* rows touched by INSERT/UPDATE/DELETE */
+    int64_t affected; /* rows touched by INSERT/UPDATE/DELETE, or found by SELECT */
 };
 #define PG_ROW(result, type, i) LIST_AT((result).rows, type, i)
 /* The first row, or NULL. */

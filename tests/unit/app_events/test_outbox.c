@@ -66,13 +66,17 @@ static void stubborn(void)
     sleep_ms(1200);
     cr_assert_eq(rabbit_admin_depth(admin, queue), 10, "the others are not sent again");
     cr_assert_eq(count_of("outbox WHERE parks = 1"), 1, "it is not tried all the time");
+    publish_event(&happened, "lost", &(struct happened){"well", 101});
+    publish_happened("well", 10);
+    cr_assert(EVENTUALLY(count_of("outbox WHERE published_at IS NOT NULL") == 11, 5000));
+    cr_assert_eq(rabbit_admin_depth(admin, queue), 11, "nor is it overtaken later");
 
     cr_assert_eq(relay_retry_parked(), 0);
     cr_assert(EVENTUALLY(count_of("outbox WHERE parks = 2 AND parked_at IS NOT NULL") == 1, 5000));
     rabbit_admin_bind(admin, queue, EVENT_EXCHANGE, "nowhere.*");
     cr_assert_eq(relay_retry_parked(), 0);
     cr_assert(EVENTUALLY(count_of("outbox WHERE published_at IS NULL") == 0, 5000));
-    cr_assert(EVENTUALLY(rabbit_admin_depth(admin, queue) == 12, 5000));
+    cr_assert(EVENTUALLY(rabbit_admin_depth(admin, queue) == 14, 5000));
 }
 Test(outbox, an_event_that_no_queue_wants__is_parked_and_holds_up_only_its_own_aggregate)
 {
@@ -112,6 +116,58 @@ static void broken_story(void)
 Test(outbox, what_follows_a_parked_event_in_its_window__does_not_overtake_it)
 {
     frame_run(broken_story, NULL);
+}
+
+/* What is asked all the time has its plan from when the outbox was empty and nothing known of it;
+ * then the outbox grows. */
+struct scanned {
+    int64_t rows;
+};
+static const struct field scanned_fields[] = {FIELD_I64(struct scanned, rows, "rows")};
+static const struct table scanned_table = TABLE("Scanned", struct scanned, scanned_fields);
+static const struct pg_statement scanned_rows = {"scanned_rows",
+    "SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'outbox'", &scanned_table};
+
+static int64_t rows_scanned(struct pg_tx *tx)
+{
+    struct pg_result result;
+    cr_assert_eq(pg_run(tx, &scanned_rows, PG_NO_ARGS, &result), 0, "%s", error_text());
+    return PG_FIRST(result, struct scanned)->rows;
+}
+
+static void ask(struct pg_tx *tx, const char *name)
+{
+    const struct pg_statement *lists[] = {outbox_statements, relay_statements};
+    const size_t counts[] = {outbox_statements_count, relay_statements_count};
+    for (size_t l = 0; l < ARRAY_SIZE(lists); l++)
+        for (size_t i = 0; i < counts[l]; i++)
+            if (strcmp(lists[l][i].name, name) == 0) {
+                cr_assert_eq(pg_run(tx, &lists[l][i], PG_NO_ARGS, NULL), 0, "%s", error_text());
+                return;
+            }
+    cr_assert_fail("no statement %s", name);
+}
+
+static void grown(void)
+{
+    static const char *const periodic[] = {"outbox_any_parked", "outbox_look", "outbox_claim"};
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    pg_server_exec("ALTER TABLE outbox SET (autovacuum_enabled = off)");
+    cr_assert_eq(pg_begin(app()->pg, &tx), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(periodic); i++)
+        ask(tx, periodic[i]);
+    pg_server_exec("INSERT INTO outbox (event_id, type, aggregate_id, correlation_id, body, "
+                   "published_at) SELECT gen_random_uuid(), 'frame.happened', n, 'test', "
+                   "repeat('x', 500), now() FROM generate_series(1, 5000) n");
+    for (size_t i = 0; i < ARRAY_SIZE(periodic); i++) {
+        int64_t before = rows_scanned(tx);
+        ask(tx, periodic[i]);
+        cr_assert_eq(rows_scanned(tx), before, "%s reads the table", periodic[i]);
+    }
+}
+Test(outbox, what_is_asked_all_the_time__does_not_read_what_is_published)
+{
+    frame_run(grown, NULL);
 }
 
 static void too_big(void)
