@@ -4,18 +4,9 @@
 # the books balance. Then the audit runs. One line of JSON, appended to bench/results/audit.jsonl with commit and conditions.
 #   bench/audit.sh [ORDERS]
 # Runs on a suite of its own (folder .souk-bench, ports from 17080) and ends it afterwards.
-set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
 orders=${1:-100000}
-export SOUK_STATE=${SOUK_STATE:-$PWD/.souk-bench} SOUK_PORT_BASE=${SOUK_PORT_BASE:-17080} SOUK_BUILD=${SOUK_BUILD:-build}
-export SOUK_DEMO_DATA=0 LOG_LEVEL=${LOG_LEVEL:-warn}
-
-mkdir -p bench/results
-work=$(mktemp -d)
-trap '[ -n "${KEEP:-}" ] || ./souk down >/dev/null; rm -rf "$work"' EXIT
-./souk up >/dev/null
-# shellcheck source=tests/env.sh
-. tests/env.sh
+# shellcheck source=bench/suite.sh
+. "$(dirname "${BASH_SOURCE[0]}")/suite.sh"
 
 "$SOUK_BUILD/src/souk-load" buy --users 1 --items 1 --warmup 0 --duration 200ms --quiet --no-watch --log "$work/log" >/dev/null
 order=$(awk '$5 != "-" { print $5; exit }' "$work/log")
@@ -81,7 +72,4 @@ began=${EPOCHREALTIME/[.,]/}
 tools/audit --json >"$work/audit" || { cat "$work/audit" && die "the copies don't balance"; }
 took=$(((${EPOCHREALTIME/[.,]/} - began) / 1000))
 jq -cn --argjson orders "$orders" --argjson took $took --slurpfile lines "$work/audit" \
-    --arg commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" --arg at "$(date -u +%FT%TZ)" \
-    --argjson cores "$(nproc)" --argjson load "$(cut -d' ' -f1 /proc/loadavg)" \
-    '{orders: $orders, events: ($lines[] | select(.invariant == "C6").count), auditMs: $took, commit: $commit, at: $at, cores: $cores, loadAfter: $load}' |
-    tee -a bench/results/audit.jsonl
+    '{orders: $orders, events: ($lines[] | select(.invariant == "C6").count), auditMs: $took}' | result audit

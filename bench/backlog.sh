@@ -4,14 +4,8 @@
 # bench/results/backlog.jsonl with commit and conditions.   bench/backlog.sh [MESSAGES]
 # Runs on a suite of its own (folder .souk-bench, ports from 17080) and ends it afterwards. The story it tells, with 3,000
 # messages a part of the tests, is tests/story/a-long-backlog-drains-beside-checkouts.sh.
-set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export SOUK_STORY_EVENTS=${1:-100000}
-export SOUK_STATE=${SOUK_STATE:-$PWD/.souk-bench} SOUK_PORT_BASE=${SOUK_PORT_BASE:-17080} SOUK_BUILD=${SOUK_BUILD:-build}
-export SOUK_DEMO_DATA=0 LOG_LEVEL=${LOG_LEVEL:-warn}
 export ADMISSION_LIMIT_MIN=${ADMISSION_LIMIT_MIN:-256} # nobody is turned away
-
-mkdir -p bench/results
-trap './souk down >/dev/null' EXIT
-./souk up >/dev/null
+# shellcheck source=bench/suite.sh
+. "$(dirname "${BASH_SOURCE[0]}")/suite.sh"
 SOUK_STORY_REPORT=$PWD/bench/results/backlog.jsonl bash tests/story/a-long-backlog-drains-beside-checkouts.sh

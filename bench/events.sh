@@ -11,24 +11,13 @@
 # live minus sync is the asynchronous half as it is under that load, in smaller batches than the drain's. A service's
 # stage holds all it does about an event: handling, its own relay, its workers (captures, mails). Rates come from the
 # rows' own times. CPU is that of all threads by the scheduler's clock; of PostgreSQL and RabbitMQ by the tick.
-set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
 seconds=${1:-8} shoppers=${2:-16}
-export SOUK_STATE=${SOUK_STATE:-$PWD/.souk-bench} SOUK_PORT_BASE=${SOUK_PORT_BASE:-17080}
-export SOUK_DEMO_DATA=0 LOG_LEVEL=${LOG_LEVEL:-warn} BACKLOG_SHARE=100
-export ADMISSION_LIMIT_MIN=${ADMISSION_LIMIT_MIN:-256} # nobody is turned away
-
-mkdir -p bench/results
+export BACKLOG_SHARE=100 ADMISSION_LIMIT_MIN=${ADMISSION_LIMIT_MIN:-256} # nobody is turned away
 declare -A pid cpu_before
-# shellcheck disable=SC2317 # called by the trap
-leave() {
-    for svc in "${!pid[@]}"; do kill -CONT "${pid[$svc]}" 2>/dev/null || true; done
-    [ -n "${KEEP:-}" ] || ./souk down >/dev/null
-}
-trap leave EXIT
-./souk up >/dev/null
-# shellcheck source=tests/env.sh
-. tests/env.sh
+# shellcheck disable=SC2317 # called by suite.sh
+at_end() { for svc in "${!pid[@]}"; do kill -CONT "${pid[$svc]}" 2>/dev/null || true; done; }
+# shellcheck source=bench/suite.sh
+. "$(dirname "${BASH_SOURCE[0]}")/suite.sh"
 
 for part in "${SERVICES[@]}" postgres rabbitmq; do running "$part" && pid[$part]=$PID; done
 psql_of() { psql -X -q -At -F ' ' -v ON_ERROR_STOP=1 -d "postgresql://souk_audit:$(secret pg-souk_audit)@127.0.0.1:${PORTS[postgres]}/souk_$1" -c "$2"; }
@@ -142,9 +131,7 @@ drain=$(for part in "${!pid[@]}"; do printf '%s %s\n' "$part" $(($(cpu_us "$part
 
 services='[.auth, .cart, .order, .payment, .seller, .notification, .aibuddy] | map(. // 0) | add'
 jq -cn --argjson live "$live" --argjson sync "$sync" --argjson drain "$drain" --argjson stages "$stages" --argjson owed "$owed" \
-    --argjson mail "$mails_us" --argjson sent "$sent" \
-    --arg commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" --arg at "$(date -u +%FT%TZ)" \
-    --arg load "$(cut -d' ' -f1 /proc/loadavg)" --arg cores "$(nproc)" "
+    --argjson mail "$mails_us" --argjson sent "$sent" "
     def us: map_values(. * 1000 | round);
     (\$live.cpuMsPerCheckout | us) as \$l | (\$sync.cpuMsPerCheckout | us) as \$s |
     {shoppers: \$live.shoppers, checkoutsPerSecond: {live: (\$live.perSecond | round), sync: (\$sync.perSecond | round)}, drained: \$owed,
@@ -152,5 +139,4 @@ jq -cn --argjson live "$live" --argjson sync "$sync" --argjson drain "$drain" --
         asyncDrainWithoutMails: ((\$drain | $services) - \$mail * \$sent / \$owed | round), mail: \$mail},
      postgresUsPerCheckout: {live: \$l.postgres, sync: \$s.postgres, asyncDrain: \$drain.postgres},
      rabbitmqUsPerCheckout: {live: \$l.rabbitmq, asyncDrain: \$drain.rabbitmq},
-     byServiceUs: {live: \$l, sync: \$s, asyncDrain: \$drain}, stages: \$stages,
-     commit: \$commit, at: \$at, cores: (\$cores | tonumber), loadAfter: (\$load | tonumber)}" | tee -a bench/results/events.jsonl
+     byServiceUs: {live: \$l, sync: \$s, asyncDrain: \$drain}, stages: \$stages}" | result events

@@ -60,20 +60,10 @@ if [ -n "$now" ]; then
     exit
 fi
 
-export SOUK_STATE=${SOUK_STATE:-$PWD/.souk-bench} SOUK_PORT_BASE=${SOUK_PORT_BASE:-17080} LOG_LEVEL=${LOG_LEVEL:-warn} SOUK_DEMO_DATA=0
 # 64 shoppers at once are a crowd that would be turned away; what it costs to serve it is the question here.
 export ADMISSION_LIMIT_MIN=${ADMISSION_LIMIT_MIN:-256}
-work=$(mktemp -d)
-# shellcheck disable=SC2317 # called by the trap
-leave() {
-    rm -rf "$work"
-    [ -n "${KEEP:-}" ] || ./souk down >/dev/null
-}
-trap leave EXIT
-mkdir -p bench/results
-./souk up >/dev/null
-# shellcheck source=tests/env.sh
-. tests/env.sh
+# shellcheck source=bench/suite.sh
+. bench/suite.sh
 ./souk restart "${SERVICES[@]}" >/dev/null
 sleep 2
 mappings | as_json >"$work/ready"
@@ -84,9 +74,6 @@ table 'ready' <"$work/ready"
 echo
 table "after ${seconds} s with $users users" <"$work/loaded"
 
-build=$(meson introspect "${SOUK_BUILD:-build}" --buildoptions | jq -r '.[] | select(.name == "buildtype").value')
-jq -cn --arg at "$(date -u +%FT%TZ)" --arg commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" --arg build "$build" \
-    --argjson users "$users" --argjson seconds "$seconds" --argjson load "$(cut -d' ' -f1 /proc/loadavg)" \
+jq -cn --argjson users "$users" --argjson seconds "$seconds" \
     --slurpfile shop "$work/load" --slurpfile ready "$work/ready" --slurpfile loaded "$work/loaded" \
-    '{at: $at, commit: $commit, buildtype: $build, users: $users, seconds: $seconds, load: $load,
-      checkoutsPerSecond: $shop[0].series.checkout.perSecond, ready: $ready[0], loaded: $loaded[0]}' >>bench/results/memory.jsonl
+    '{users: $users, seconds: $seconds, checkoutsPerSecond: $shop[0].series.checkout.perSecond, ready: $ready[0], loaded: $loaded[0]}' | result memory >/dev/null

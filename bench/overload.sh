@@ -1,22 +1,10 @@
 #!/usr/bin/env bash
 # What an overload does to the shop: the peak (16 shoppers in a closed loop), 80 % of it, three times it, and what follows; a line of JSON,
 # appended to bench/results/overload.jsonl with commit and conditions.   bench/overload.sh [SECONDS] [SHOPPERS]
-# Runs on a suite of its own (folder .souk-bench, ports from 17080) and ends it afterwards. With SOUK_BENCH_RUNNING=1 it takes
-# the one that SOUK_STATE and SOUK_PORT_BASE name, and leaves it running.
-set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# Runs on a suite of its own and ends it afterwards, or on a running one (suite.sh).
 seconds=${1:-15} shoppers=${2:-96} after=10
-export SOUK_STATE=${SOUK_STATE:-$PWD/.souk-bench} SOUK_PORT_BASE=${SOUK_PORT_BASE:-17080}
-export SOUK_DEMO_DATA=0 LOG_LEVEL=${LOG_LEVEL:-warn}
-
-work=$(mktemp -d)
-leave() {
-    [ -n "${SOUK_BENCH_RUNNING:-}" ] || ./souk down >/dev/null
-    rm -rf "$work"
-}
-trap leave EXIT
-mkdir -p bench/results
-[ -n "${SOUK_BENCH_RUNNING:-}" ] || ./souk up >/dev/null
+# shellcheck source=bench/suite.sh
+. "$(dirname "${BASH_SOURCE[0]}")/suite.sh"
 
 # drive NAME ARGS...: JSON in $work/NAME, the answers in $work/NAME.log; refusals are no failure here, wrong answers are.
 drive() {
@@ -80,10 +68,7 @@ jq -cn --argjson peaks "$peaks" --argjson usual "$usual" --argjson high "$high" 
     --argjson wakes "$(cat "$work/wakes")" --argjson refused "$refused" --argjson recovery "$recovery" --argjson seconds "$seconds" --argjson shoppers "$shoppers" \
     --argjson browse "$(by browse)" --argjson add "$(by add)" --argjson checkout "$(by checkout)" \
     --argjson calmShed "$(jq '[.series[].shed // 0] | add' "$work/usual")" --argjson own "$(jq '.ownCpuSeconds / .seconds' "$work/over")" \
-    --arg commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" --arg at "$(date -u +%FT%TZ)" \
-    --argjson cores "$(nproc)" --argjson load "$(cut -d' ' -f1 /proc/loadavg)" --arg log "$LOG_LEVEL" \
     '($peaks | add / 2) as $peak | {peakPerSecond: $peak, peaks: $peaks, usualPerSecond: $usual, offeredPerSecond: $high,
       usual: ($calm + {shed: $calmShed}), overload: $over, goodputOfPeak: ($over.count / $seconds / $peak), p99OfUsual: ($over.p99Ms / $calm.p99Ms),
       refused: $refused, wakeUpLate: $wakes, refusedBySeries: {browse: $browse, add: $add, checkout: $checkout}, recoveryMs: $recovery,
-      generatorCores: $own, shoppers: $shoppers, seconds: $seconds, commit: $commit, at: $at, cores: $cores, loadAfter: $load, logLevel: $log}' |
-    tee -a bench/results/overload.jsonl
+      generatorCores: $own, shoppers: $shoppers, seconds: $seconds}' | result overload

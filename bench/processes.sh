@@ -3,8 +3,6 @@
 # line of JSON, appended to bench/results/processes.jsonl, with the medians of the rounds.
 #   bench/processes.sh [--rounds N] [--processes N] [--users N] [--seconds N]      (4 rounds, 2 processes, 16 users, 8 s)
 # Runs on a suite of its own (folder .souk-bench, ports from 17080) and audits its books at the end.
-set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
 rounds=4 processes=2 users=16 seconds=8
 while [ $# -gt 0 ]; do
     case $1 in
@@ -16,18 +14,8 @@ while [ $# -gt 0 ]; do
     esac
     shift 2
 done
-export SOUK_STATE=${SOUK_STATE:-$PWD/.souk-bench} SOUK_PORT_BASE=${SOUK_PORT_BASE:-17080} LOG_LEVEL=${LOG_LEVEL:-warn} SOUK_DEMO_DATA=0
-work=$(mktemp -d)
-# shellcheck disable=SC2317 # called by the trap
-leave() {
-    rm -rf "$work"
-    [ -n "${KEEP:-}" ] || ./souk down >/dev/null
-}
-trap leave EXIT
-mkdir -p bench/results
-./souk up >/dev/null
-# shellcheck source=tests/env.sh
-. tests/env.sh
+# shellcheck source=bench/suite.sh
+. "$(dirname "${BASH_SOURCE[0]}")/suite.sh"
 
 # one N: a run with N processes of each service
 one() {
@@ -45,11 +33,10 @@ for ((round = 1; round <= rounds; round++)); do
 done
 tools/audit --wait 120 >&2
 
-jq -cs --arg at "$(date -u +%FT%TZ)" --arg commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" --argjson cores "$(nproc)" \
-    --argjson load "$(cut -d' ' -f1 /proc/loadavg)" --argjson users "$users" '
+jq -cs --argjson users "$users" '
     def median: sort | .[(length - 1) / 2 | floor] * 0.5 + .[length / 2 | floor] * 0.5;
     def middle: . as $r | {perSecond: ($r | map(.perSecond) | median), p50Ms: ($r | map(.p50Ms) | median), p99Ms: ($r | map(.p99Ms) | median),
         servicesUs: ($r | map(.servicesUs) | median), postgresUs: ($r | map(.postgresUs) | median), rabbitmqUs: ($r | map(.rabbitmqUs) | median),
         errors: ($r | map(.errors) | add)};
-    {at: $at, commit: $commit, cores: $cores, load: $load, users: $users, rounds: (length / 2)} + (group_by(.processes) | map({key: "processes\(.[0].processes)", value: middle}) | from_entries)' \
-    "$work/lines" | tee -a bench/results/processes.jsonl
+    {users: $users, rounds: (length / 2)} + (group_by(.processes) | map({key: "processes\(.[0].processes)", value: middle}) | from_entries)' \
+    "$work/lines" | result processes
