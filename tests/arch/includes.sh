@@ -13,7 +13,7 @@ declare -A may=(
 declare -A wrapper=(
     [evhtp]='src/common/net/server_evhtp.c' [curl/]='src/common/net/client'
     [libpq-fe]='src/common/data/pg' [hiredis]='src/common/data/redis' [amqp]='src/common/bus/'
-    [jwt.h]='src/common/app/token' [jansson]='src/common/json/'
+    [jwt.h]='src/common/app/token' [jansson]='tests/'
     [utf8proc]='src/common/base/unicode.c' [event2/bufferevent_ssl]='src/load/wire.c'
 )
 bad=0

@@ -1,38 +1,26 @@
 /* JSON text to structs.
  *
- * Three steps. A scan without recursion refuses deep nesting before anything is built. jansson then
- * parses strictly (UTF-8, no duplicate members, no NUL, no number beyond int64 or double, nothing
- * after the document); what it refuses is one problem of the whole document. Last, the tables walk
- * the tree: every field of every struct is checked, and each problem is noted with the place where
- * it was found, so that a client mends its request in one go.
+ * Two steps. The parser (parse.h) makes a tree, or refuses the text, which is one problem of the
+ * whole document. Then the tables walk the tree: every field of every struct is checked, and each
+ * problem is noted with the place where it was found, so that a client mends its request in one go.
  *
  * A place is a chain on the C stack from the value up to the document; only a problem (a pointer)
- * or a raw field (its source text) makes anyone walk it. Texts are copied into the arena, so the
- * tree goes at once. Sentences never repeat what the client sent: it may be a password. */
+ * makes anyone walk it. The tree has an arena of its own and goes at once: texts are copied into
+ * the caller's. Sentences never repeat what the client sent: it may be a password. */
 
 #include "common/json/reader.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 
-#include <jansson.h>
-#undef JSON_STRICT /* jansson's unpack flag, not needed here; ours is the mode */
-
-#include "common/base/error.h"
 #include "common/json/check.h"
-#include "common/json/scan.h"
+#include "common/json/parse.h"
 
 #define POINTER_NAME_LIMIT 128 /* longer unknown members are not repeated to the client */
 
 struct place {
-    struct place *up;    /* NULL: the document */
-    const char *name;    /* a member of an object; NULL: an element of an array */
-    size_t index;        /* of the element */
-    struct span text;    /* source text, once somebody needed it */
-    const char *cursor;  /* while the elements' texts are looked up one after the other */
-    size_t cursor_index; /* of the next element at the cursor */
+    const struct place *up; /* NULL: the document */
+    const char *name;       /* a member of an object; NULL: an element of an array */
+    size_t index;           /* of the element */
 };
 
 struct reading {
@@ -41,8 +29,8 @@ struct reading {
     struct json_errors errors;
 };
 
-static void struct_read(
-    struct reading *rd, const struct table *t, struct place *place, json_t *json, void *value);
+static void struct_read(struct reading *rd, const struct table *t, const struct place *place,
+    const struct node *json, void *value);
 
 /* -- problems -- */
 
@@ -86,40 +74,49 @@ static bool reading_note(struct reading *rd, const struct place *place, const ch
     return !detail;
 }
 
-/* -- source text of raw fields -- */
+/* -- members -- */
 
-static struct span place_text(struct place *place)
+/* `name` ends with a NUL, the node's does not and holds none. */
+static bool node_named(const struct node *n, const char *name)
 {
-    if (place->text.ptr)
-        return place->text;
+    size_t i = 0;
+    while (i < n->name_len && n->name[i] == name[i])
+        i++;
+    return i == n->name_len && name[i] == '\0';
+}
 
-    struct place *up = place->up;
-    struct span above = place_text(up);
-    if (place->name) {
-        place->text = scan_member(above, place->name);
-    } else {
-        for (; up->cursor_index <= place->index; up->cursor_index++)
-            place->text = scan_element(above, &up->cursor);
-    }
-    assert(place->text.ptr);
-    return place->text;
+static const struct node *member_among(
+    const struct node *from, const struct node *until, const char *name)
+{
+    while (from != until && !node_named(from, name))
+        from = from->next;
+    return from == until ? NULL : from;
+}
+
+/* NULL: there is none. Members mostly come in the order of the fields, so the search begins at
+ * `*cursor`: the one behind the member found last, or NULL. */
+static const struct node *member_find(
+    const struct node *object, const char *name, const struct node **cursor)
+{
+    const struct node *found = member_among(*cursor, NULL, name);
+
+    if (!found)
+        found = member_among(object->child, *cursor, name);
+    if (found)
+        *cursor = found->next;
+    return found;
 }
 
 /* -- values -- */
 
-static struct span string_span(json_t *json)
-{
-    return span_make(json_string_value(json), json_string_length(json));
-}
-
 static void text_read(struct reading *rd, const struct field *f, const struct place *place,
-    json_t *json, const char **ret_text)
+    const struct node *json, const char **ret_text)
 {
-    if (!json_is_string(json)) {
+    if (!node_is(json, NODE_TEXT)) {
         reading_note(rd, place, "must be a string");
         return;
     }
-    struct span text = string_span(json);
+    struct span text = node_text(json);
     const char *detail = f->kind == FIELD_KIND_UUID    ? field_check_uuid(text)
                          : f->kind == FIELD_KIND_TEXTS ? field_check_element(rd->a, f, text)
                                                        : field_check_text(rd->a, f, text);
@@ -128,115 +125,119 @@ static void text_read(struct reading *rd, const struct field *f, const struct pl
 }
 
 static void time_read(struct reading *rd, const struct field *f, const struct place *place,
-    json_t *json, int64_t *ret_wall_us)
+    const struct node *json, int64_t *ret_wall_us)
 {
-    if (json_is_string(json))
-        reading_note(rd, place, field_check_time(f, string_span(json), ret_wall_us));
+    if (node_is(json, NODE_TEXT))
+        reading_note(rd, place, field_check_time(f, node_text(json), ret_wall_us));
     else
         reading_note(rd, place, "must be a string with an RFC 3339 time");
 }
 
 static void i64_read(struct reading *rd, const struct field *f, const struct place *place,
-    json_t *json, const char *what, int64_t *ret_value)
+    const struct node *json, const char *what, int64_t *ret_value)
 {
-    if (!json_is_integer(json))
+    if (!node_is(json, NODE_I64))
         reading_note(rd, place, what);
-    else if (reading_note(rd, place, field_check_i64(rd->a, f, json_integer_value(json))))
-        *ret_value = json_integer_value(json);
+    else if (reading_note(rd, place, field_check_i64(rd->a, f, json->i64)))
+        *ret_value = json->i64;
 }
 
 static void real_read(struct reading *rd, const struct field *f, const struct place *place,
-    json_t *json, double *ret_value)
+    const struct node *json, double *ret_value)
 {
-    if (!json_is_number(json))
+    double value = node_is(json, NODE_I64) ? (double)json->i64 : json->real;
+
+    if (!node_is(json, NODE_I64) && !node_is(json, NODE_REAL))
         reading_note(rd, place, "must be a number");
-    else if (reading_note(rd, place, field_check_real(rd->a, f, json_number_value(json))))
-        *ret_value = json_number_value(json);
+    else if (reading_note(rd, place, field_check_real(rd->a, f, value)))
+        *ret_value = value;
 }
 
 static void currency_read(
-    struct reading *rd, const struct place *place, json_t *json, char currency[static 4])
+    struct reading *rd, const struct place *place, const struct node *json, char currency[static 4])
 {
     if (!json)
         reading_note(rd, place, "is required");
-    else if (!json_is_string(json) || !money_currency_known(string_span(json)))
+    else if (!node_is(json, NODE_TEXT) || !money_currency_known(node_text(json)))
         reading_note(rd, place, "must be a known ISO 4217 currency code");
     else
-        memcpy(currency, json_string_value(json), 3);
+        memcpy(currency, json->text, 3);
 }
 
-static void unknown_note(struct reading *rd, struct place *place, const char *name)
+static void unknown_note(struct reading *rd, const struct place *place, const struct node *json)
 {
-    struct place member = {.up = place, .name = name};
+    struct place member = {.up = place};
 
-    if (strlen(name) > POINTER_NAME_LIMIT)
+    if (json->name_len > POINTER_NAME_LIMIT) {
         reading_note(rd, place, "has a member that is not known, with a very long name");
-    else
-        reading_note(rd, &member, "is not a known member");
+        return;
+    }
+    member.name = arena_strndup(rd->a, json->name, json->name_len);
+    reading_note(rd, &member, "is not a known member");
 }
 
-static void money_read(struct reading *rd, const struct field *f, struct place *place, json_t *json,
-    struct money *ret_money)
+static void money_read(struct reading *rd, const struct field *f, const struct place *place,
+    const struct node *json, struct money *ret_money)
 {
     struct place amount = {.up = place, .name = "amount"};
     struct place currency = {.up = place, .name = "currency"};
-    const char *name;
-    json_t *member;
+    const struct node *cursor, *member;
 
-    if (!json_is_object(json)) {
+    if (!node_is(json, NODE_OBJECT)) {
         reading_note(rd, place, "must be an object with amount and currency");
         return;
     }
-    member = json_object_get(json, "amount");
-    i64_read(rd, f, &amount, member, member ? "must be an integer in minor units" : "is required",
-        &ret_money->amount);
-    currency_read(rd, &currency, json_object_get(json, "currency"), ret_money->currency);
+    cursor = json->child;
+    member = member_find(json, amount.name, &cursor);
+    if (member)
+        i64_read(rd, f, &amount, member, "must be an integer in minor units", &ret_money->amount);
+    else
+        reading_note(rd, &amount, "is required");
+    currency_read(rd, &currency, member_find(json, currency.name, &cursor), ret_money->currency);
     if (rd->mode == JSON_LENIENT)
         return;
-    for (void *i = json_object_iter(json); i; i = json_object_iter_next(json, i)) {
-        name = json_object_iter_key(i);
-        if (strcmp(name, "amount") != 0 && strcmp(name, "currency") != 0)
-            unknown_note(rd, place, name);
-    }
+    for (member = json->child; member && !reading_full(rd); member = member->next)
+        if (!node_named(member, amount.name) && !node_named(member, currency.name))
+            unknown_note(rd, place, member);
 }
 
 /* Counts first: a list that is too long is not worth its memory. */
 static bool array_check(
-    struct reading *rd, const struct field *f, const struct place *place, json_t *json)
+    struct reading *rd, const struct field *f, const struct place *place, const struct node *json)
 {
-    if (!json_is_array(json))
+    if (!node_is(json, NODE_ARRAY))
         return reading_note(rd, place, "must be an array");
-    return reading_note(rd, place, field_check_count(rd->a, f, json_array_size(json)));
+    return reading_note(rd, place, field_check_count(rd->a, f, json->count));
 }
 
-static void list_read(struct reading *rd, const struct table *t, struct place *place, json_t *json,
-    struct list *ret_list)
+static void list_read(struct reading *rd, const struct table *t, const struct place *place,
+    const struct node *json, struct list *ret_list)
 {
-    size_t count = json_array_size(json);
-    char *items = arena_array(rd->a, count, t->size);
+    char *items = arena_array(rd->a, json->count, t->size);
+    struct place element = {.up = place};
 
-    for (size_t i = 0; i < count && !reading_full(rd); i++) {
-        struct place element = {.up = place, .index = i};
-        struct_read(rd, t, &element, json_array_get(json, i), items + i * t->size);
+    for (const struct node *n = json->child; n && !reading_full(rd); n = n->next) {
+        struct_read(rd, t, &element, n, items + element.index * t->size);
+        element.index++;
     }
-    *ret_list = (struct list){.len = count, .items = items};
+    *ret_list = (struct list){.len = json->count, .items = items};
 }
 
-static void texts_read(struct reading *rd, const struct field *f, struct place *place, json_t *json,
-    struct list *ret_list)
+static void texts_read(struct reading *rd, const struct field *f, const struct place *place,
+    const struct node *json, struct list *ret_list)
 {
-    size_t count = json_array_size(json);
-    const char **items = arena_array(rd->a, count, sizeof(*items));
+    const char **items = arena_array(rd->a, json->count, sizeof(*items));
+    struct place element = {.up = place};
 
-    for (size_t i = 0; i < count && !reading_full(rd); i++) {
-        struct place element = {.up = place, .index = i};
-        text_read(rd, f, &element, json_array_get(json, i), &items[i]);
+    for (const struct node *n = json->child; n && !reading_full(rd); n = n->next) {
+        text_read(rd, f, &element, n, &items[element.index]);
+        element.index++;
     }
-    *ret_list = (struct list){.len = count, .items = items};
+    *ret_list = (struct list){.len = json->count, .items = items};
 }
 
-static void field_read(
-    struct reading *rd, const struct field *f, struct place *place, json_t *json, void *at)
+static void field_read(struct reading *rd, const struct field *f, const struct place *place,
+    const struct node *json, void *at)
 {
     switch (f->kind) {
     case FIELD_KIND_TEXT:
@@ -247,8 +248,8 @@ static void field_read(
         i64_read(rd, f, place, json, "must be an integer", at);
         break;
     case FIELD_KIND_BOOL:
-        if (reading_note(rd, place, json_is_boolean(json) ? NULL : "must be true or false"))
-            *(bool *)at = json_is_true(json);
+        if (reading_note(rd, place, node_is(json, NODE_BOOL) ? NULL : "must be true or false"))
+            *(bool *)at = json->truth;
         break;
     case FIELD_KIND_TIME:
         time_read(rd, f, place, json, at);
@@ -270,7 +271,7 @@ static void field_read(
             texts_read(rd, f, place, json, at);
         break;
     case FIELD_KIND_RAW: {
-        struct span text = place_text(place);
+        struct span text = node_source(json);
         *(struct span *)at = span_make(arena_strndup(rd->a, text.ptr, text.len), text.len);
         break;
     }
@@ -288,90 +289,66 @@ static void fallback_set(const struct field *f, void *at)
         *(bool *)at = f->fallback != 0;
 }
 
-static bool table_has(const struct table *t, const char *name)
+static bool table_has(const struct table *t, const struct node *json)
 {
     for (size_t i = 0; i < t->count; i++)
-        if (!t->fields[i].hidden && strcmp(t->fields[i].name, name) == 0)
+        if (!t->fields[i].hidden && node_named(json, t->fields[i].name))
             return true;
     return false;
 }
 
 static void unknown_find(
-    struct reading *rd, const struct table *t, struct place *place, json_t *json)
+    struct reading *rd, const struct table *t, const struct place *place, const struct node *json)
 {
-    for (void *i = json_object_iter(json); i && !reading_full(rd);
-         i = json_object_iter_next(json, i))
-        if (!table_has(t, json_object_iter_key(i)))
-            unknown_note(rd, place, json_object_iter_key(i));
+    for (const struct node *n = json->child; n && !reading_full(rd); n = n->next)
+        if (!table_has(t, n))
+            unknown_note(rd, place, n);
 }
 
 /* `value` is zeroed memory of t->size. */
-static void struct_read(
-    struct reading *rd, const struct table *t, struct place *place, json_t *json, void *value)
+static void struct_read(struct reading *rd, const struct table *t, const struct place *place,
+    const struct node *json, void *value)
 {
+    const struct node *cursor;
     size_t known = 0;
 
-    if (!json_is_object(json)) {
+    if (!node_is(json, NODE_OBJECT)) {
         reading_note(rd, place, "must be an object");
         return;
     }
+    cursor = json->child;
     for (size_t i = 0; i < t->count; i++) {
         const struct field *f = &t->fields[i];
         struct place member = {.up = place, .name = f->name};
         void *at = (char *)value + f->offset;
-        json_t *found = f->hidden ? NULL : json_object_get(json, f->name);
+        const struct node *found = f->hidden ? NULL : member_find(json, f->name, &cursor);
 
         known += found != NULL;
         fallback_set(f, at);
-        if (found && !json_is_null(found))
+        if (found && !node_is(found, NODE_NULL))
             field_read(rd, f, &member, found, at);
         else if (f->required && !f->hidden)
             reading_note(rd, &member, "is required");
     }
-    if (rd->mode == JSON_STRICT && known < json_object_size(json))
+    if (rd->mode == JSON_STRICT && known < json->count)
         unknown_find(rd, t, place, json);
 }
 
 /* -- the document -- */
 
-static const char *parse_sentence(struct arena *a, const json_error_t *error)
+/* The tree lives in `tree`; NULL with the problem noted. */
+static const struct node *document_parse(
+    struct reading *rd, struct arena *tree, const struct place *document, struct span text)
 {
-    static const char *const sentences[] = {
-        [json_error_invalid_utf8] = "is not UTF-8",
-        [json_error_premature_end_of_input] = "ends too early",
-        [json_error_end_of_input_expected] = "has more text after its end",
-        [json_error_null_character] = "holds a NUL character",
-        [json_error_null_byte_in_key] = "holds a NUL character",
-        [json_error_duplicate_key] = "has a member twice",
-        [json_error_numeric_overflow] = "holds a number out of range",
-    };
-    size_t code = (size_t)json_error_code(error);
-    const char *what = code < ARRAY_SIZE(sentences) ? sentences[code] : NULL;
+    const char *sentence;
 
-    return arena_printf(a, "%s, at line %d, column %d", what ? what : "is not valid JSON",
-        error->line, error->column);
-}
-
-/* NULL with the problem noted, or with -ENOMEM in `*ret_r`. */
-static json_t *document_parse(struct reading *rd, struct place *document, int *ret_r)
-{
-    json_error_t error;
-
-    if (document->text.len == 0) {
+    if (text.len == 0) {
         reading_note(rd, document, "is empty, and JSON is expected");
         return NULL;
     }
-    if (!scan_depth_within(document->text, JSON_DEPTH_LIMIT)) {
-        reading_note(
-            rd, document, arena_printf(rd->a, "is nested deeper than %d levels", JSON_DEPTH_LIMIT));
-        return NULL;
-    }
-    json_t *root = json_loadb(
-        document->text.ptr, document->text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-    if (!root && json_error_code(&error) == json_error_out_of_memory)
-        *ret_r = ERR(-ENOMEM);
-    else if (!root)
-        reading_note(rd, document, parse_sentence(rd->a, &error));
+    const struct node *root = parse_document(tree, text, &sentence);
+    if (!root)
+        reading_note(rd, document, arena_strdup(rd->a, sentence));
     return root;
 }
 
@@ -379,15 +356,14 @@ int json_read(struct arena *a, struct span text, const struct table *t, enum jso
     void *ret_value, struct json_errors *ret_errors)
 {
     struct reading rd = {.a = a, .mode = mode};
-    struct place document = {.text = text};
+    struct place document = {0};
     void *value = arena_alloc(a, t->size);
-    int r = 0;
+    struct arena *tree = arena_new();
 
-    json_auto_t *root = document_parse(&rd, &document, &r);
-    if (r < 0)
-        return r;
+    const struct node *root = document_parse(&rd, tree, &document, text);
     if (root)
         struct_read(&rd, t, &document, root, value);
+    arena_free(tree);
     *ret_errors = rd.errors;
     if (rd.errors.count > 0)
         return JSON_BAD;
@@ -400,15 +376,14 @@ int json_read_list(struct arena *a, struct span text, const struct table *t, enu
 {
     static const struct field unbounded = {.kind = FIELD_KIND_LIST};
     struct reading rd = {.a = a, .mode = mode};
-    struct place document = {.text = text};
+    struct place document = {0};
     struct list list = {0};
-    int r = 0;
+    struct arena *tree = arena_new();
 
-    json_auto_t *root = document_parse(&rd, &document, &r);
-    if (r < 0)
-        return r;
+    const struct node *root = document_parse(&rd, tree, &document, text);
     if (root && array_check(&rd, &unbounded, &document, root))
         list_read(&rd, t, &document, root, &list);
+    arena_free(tree);
     *ret_errors = rd.errors;
     if (rd.errors.count > 0)
         return JSON_BAD;

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/json/plain.h"
 #include "common/json/utf8.h"
 
 /* How a byte is written: 0 as it is, 'u' as \u00xx, 'x' as part of a UTF-8 sequence, anything else
@@ -31,23 +32,6 @@ static const char escapes[256] = {
     ['\\'] = '\\',
     [0x80 ... 0xff] = 'x',
 };
-
-#define ONES UINT64_C(0x0101010101010101)
-#define HIGH (ONES * 0x80)
-
-/* True when none of the eight bytes is a control character, a quote, a backslash or non-ASCII. A
- * borrow may mark a byte wrongly, but only above one that is marked rightly. */
-static bool eight_are_plain(const char *p)
-{
-    uint64_t bytes;
-    memcpy(&bytes, p, sizeof(bytes));
-
-    uint64_t quote = bytes ^ (ONES * '"');
-    uint64_t backslash = bytes ^ (ONES * '\\');
-    uint64_t marks = bytes | (bytes - ONES * 0x20) | ((quote - ONES) & ~quote) |
-                     ((backslash - ONES) & ~backslash);
-    return (marks & HIGH) == 0;
-}
 
 static void escape_put(struct buf *out, unsigned char c)
 {
@@ -70,10 +54,9 @@ static void quoted_put(struct buf *out, struct span text)
     buf_reserve(out, text.len + 2);
     buf_put_char(out, '"');
     while (i < text.len) {
-        if (text.len - i >= 8 && eight_are_plain(p + i)) {
-            i += 8;
-            continue;
-        }
+        i += plain_run(p + i, text.len - i);
+        if (i == text.len)
+            break;
         unsigned char c = (unsigned char)p[i];
         size_t plain = escapes[c] == 'x' ? utf8_sequence((const unsigned char *)p + i, text.len - i)
                                          : !escapes[c];

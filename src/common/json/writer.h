@@ -29,7 +29,7 @@ void json_span(struct json_writer *w, struct span text);
 void json_i64(struct json_writer *w, int64_t value);
 void json_double(struct json_writer *w, double value); /* NaN and infinities write null */
 void json_bool(struct json_writer *w, bool value);
-void json_none(struct json_writer *w); /* null; jansson owns the names json_null and json_real */
+void json_none(struct json_writer *w); /* null; jansson, which libjwt brings, owns json_null */
 void json_time(struct json_writer *w, int64_t wall_us);        /* 0 writes null */
 void json_money(struct json_writer *w, const struct money *m); /* currency "" writes null */
 void json_raw(struct json_writer *w, struct span json); /* trusted JSON text; empty writes null */
