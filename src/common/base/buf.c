@@ -37,16 +37,8 @@ void buf_grow(struct buf *b, size_t more)
 
 void buf_put_i64(struct buf *b, int64_t value)
 {
-    char text[20]; /* sign and 19 digits */
-    size_t at = sizeof(text);
-    uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
-    do {
-        text[--at] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest > 0);
-    if (value < 0)
-        text[--at] = '-';
-    buf_put(b, text + at, sizeof(text) - at);
+    char text[I64_TEXT_SIZE];
+    buf_put(b, text, i64_text(value, text));
 }
 
 void buf_printf(struct buf *b, const char *fmt, ...)

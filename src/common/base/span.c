@@ -8,10 +8,8 @@ static unsigned char ascii_lower(char c)
     return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
 }
 
-bool span_equal_nocase(struct span a, struct span b)
+bool span_same_letters(struct span a, struct span b)
 {
-    if (a.len != b.len)
-        return false;
     for (size_t i = 0; i < a.len; i++)
         if (ascii_lower(a.ptr[i]) != ascii_lower(b.ptr[i]))
             return false;
@@ -107,4 +105,20 @@ bool span_to_i64(struct span s, int64_t *ret_value)
         return false;
     *ret_value = negative ? value : -value;
     return true;
+}
+
+size_t i64_text(int64_t value, char text[static I64_TEXT_SIZE])
+{
+    char digits[I64_TEXT_SIZE];
+    size_t at = sizeof(digits);
+    uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    digits[--at] = '\0';
+    do {
+        digits[--at] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (value < 0)
+        digits[--at] = '-';
+    memcpy(text, digits + at, sizeof(digits) - at);
+    return sizeof(digits) - at - 1;
 }

@@ -11,18 +11,23 @@ void pg_array_put(struct buf *array, const char *item)
         buf_put_text(array, "NULL");
         return;
     }
-    buf_put_char(array, '"');
+    buf_reserve(array, 2 * strlen(item) + 2); /* if each byte needs a backslash */
+    char *out = array->ptr + array->len;
+    *out++ = '"';
     for (const char *c = item; *c; c++) {
         if (*c == '"' || *c == '\\')
-            buf_put_char(array, '\\');
-        buf_put_char(array, *c);
+            *out++ = '\\';
+        *out++ = *c;
     }
-    buf_put_char(array, '"');
+    *out++ = '"';
+    *out = '\0';
+    array->len = (size_t)(out - array->ptr);
 }
 
 void pg_array_put_i64(struct buf *array, int64_t item)
 {
-    buf_printf(array, "%c%lld", array->len ? ',' : '{', (long long)item);
+    buf_put_char(array, array->len ? ',' : '{');
+    buf_put_i64(array, item);
 }
 
 const char *pg_array_text(struct buf *array)

@@ -254,11 +254,11 @@ static int arg_text(const struct pg_arg *arg, char *number, const char **ret_tex
         *ret_text = arg->text ? arena_strndup(fiber_arena(), arg->text, arg->len) : NULL;
         return 0;
     case PG_ARG_I64:
-        snprintf(number, NUMBER_SIZE, "%lld", (long long)arg->value);
+        i64_text(arg->value, number);
         break;
     case PG_ARG_BOOL:
-        snprintf(number, NUMBER_SIZE, "%s", arg->value ? "t" : "f");
-        break;
+        *ret_text = arg->value ? "t" : "f";
+        return 0;
     case PG_ARG_TIME:
         if (arg->value == 0) {
             *ret_text = NULL;

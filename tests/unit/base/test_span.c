@@ -175,3 +175,18 @@ Test(base, span_to_i64__any_printed_number__comes_back)
         cr_assert_eq(back, value);
     }
 }
+
+Test(base, i64_text__any_number__is_what_printf_makes_of_it)
+{
+    static const int64_t limits[] = {0, 1, -1, 9, 10, -10, 99, 100, INT64_MAX, INT64_MIN};
+    struct property p = property_begin("i64_text");
+    for (size_t i = 0; i < 20000; i++) {
+        int64_t value = i < ARRAY_SIZE(limits)
+                            ? limits[i]
+                            : (int64_t)(property_next(&p) >> property_below(&p, 64));
+        char text[I64_TEXT_SIZE], expected[32];
+        snprintf(expected, sizeof(expected), "%" PRId64, value);
+        cr_assert_eq(i64_text(value, text), strlen(expected));
+        cr_assert_str_eq(text, expected);
+    }
+}
