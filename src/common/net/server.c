@@ -150,6 +150,7 @@ void http_server_free(struct http_server *s)
         x->server = NULL;
     }
     engine_deinit(s);
+    buf_deinit(&s->scratch);
     mem_free(s);
 }
 

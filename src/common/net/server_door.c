@@ -27,7 +27,6 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <stdio.h>
 #include <sys/socket.h>
 
 #include "common/base/mem.h"
@@ -72,15 +71,16 @@ void door_doom(struct door *d)
 /* libevhtp's turn. */
 static void hand_over(struct door *d)
 {
-    struct span path = d->exchange->head.path;
-    char text[DOOR_URI_LIMIT + 64];
+    struct buf *text = &d->server->scratch;
 
-    int n = snprintf(text, sizeof(text), "%s %.*s HTTP/1.1\r\nHost: souk\r\n\r\n",
-        http_method_name(d->exchange->head.method), SPAN_ARG(path));
-    assert(n > 0 && (size_t)n < sizeof(text));
+    buf_reset(text);
+    buf_put_text(text, http_method_name(d->exchange->head.method));
+    buf_put_char(text, ' ');
+    buf_put_span(text, d->exchange->head.path);
+    buf_put_text(text, " HTTP/1.1\r\nHost: souk\r\n\r\n");
     door_enter(d, HANDLE, USEC_NEVER);
     d->engine_busy = true;
-    bufferevent_write(d->inner, text, (size_t)n);
+    bufferevent_write(d->inner, text->ptr, text->len);
 }
 
 /* The request is whole. Whether there is room for it is asked here and not sooner, so that nobody

@@ -109,14 +109,18 @@ bool door_closes(const struct door *d)
 void door_forward(struct door *d, int status)
 {
     struct evbuffer *reply = bufferevent_get_input(d->inner);
-    char line[64];
+    struct buf *line = &d->server->scratch;
     size_t eol_len;
 
     struct evbuffer_ptr eol = evbuffer_search_eol(reply, NULL, &eol_len, EVBUFFER_EOL_CRLF_STRICT);
     assert(eol.pos > 0 && "the pair hands a reply over at once");
     evbuffer_drain(reply, (size_t)eol.pos);
-    int n = snprintf(line, sizeof(line), "HTTP/1.1 %d %s", status, reason_phrase(status));
-    evbuffer_prepend(reply, line, (size_t)n);
+    buf_reset(line);
+    buf_put_text(line, "HTTP/1.1 ");
+    buf_put_i64(line, status);
+    buf_put_char(line, ' ');
+    buf_put_text(line, reason_phrase(status));
+    evbuffer_prepend(reply, line->ptr, line->len);
 
     d->closing = door_closes(d);
     struct exchange *x = d->exchange;

@@ -1,5 +1,4 @@
 #include <assert.h>
-#include <stdio.h>
 
 #include "common/base/mem.h"
 #include "common/base/uuid.h"
@@ -214,11 +213,14 @@ static void exchange_run(void *arg)
 
 bool exchange_start(struct exchange *x)
 {
-    char name[48];
+    struct buf *name = &x->server->scratch;
+    size_t path_len = x->head.path.len < 40 ? x->head.path.len : 40;
 
-    snprintf(name, sizeof(name), "%s %.*s", http_method_name(x->head.method),
-        x->head.path.len < 40 ? (int)x->head.path.len : 40, x->head.path.ptr);
-    int r = fiber_spawn(x->server->loop, name, exchange_run, x, &x->fiber);
+    buf_reset(name);
+    buf_put_text(name, http_method_name(x->head.method));
+    buf_put_char(name, ' ');
+    buf_put(name, x->head.path.ptr, path_len);
+    int r = fiber_spawn(x->server->loop, name->ptr, exchange_run, x, &x->fiber);
     if (r < 0) {
         x->fiber = NULL;
         log_warn("no fiber for a request", LF_TEXT("error", error_name(r)));

@@ -37,6 +37,7 @@ struct http_server {
     LIST_HEAD(, door) doors;
     LIST_HEAD(, exchange) exchanges;
     struct door_head head; /* where heads are judged, before they are worth an exchange */
+    struct buf scratch;    /* what is put together and given away at once */
     int64_t date_s;
     char date[HTTP_DATE_SIZE];
 };
