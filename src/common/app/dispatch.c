@@ -14,8 +14,6 @@
 #include "common/app/work.h"
 #include "common/base/uuid.h"
 
-#include <stdio.h>
-
 #define STATUS_CLIENT_LEFT 499 /* in metrics and logs only: nobody reads the answer */
 
 static struct metric requests = {.name = "http_server_request_duration_seconds",
@@ -48,6 +46,12 @@ bool route_matches(const char *pattern, struct span path,
     void (*on_variable)(void *ctx, struct span name, struct span value), void *ctx)
 {
     struct span want = span_of(pattern), want_piece, piece;
+    size_t same = 0; /* nearly all of a table's rows differ before their first variable */
+    for (; pattern[same] && pattern[same] != '{'; same++)
+        if (same == path.len || pattern[same] != path.ptr[same])
+            return false;
+    if (!pattern[same])
+        return same == path.len;
     for (;;) {
         bool more = span_cut(&want, '/', &want_piece), has = span_cut(&path, '/', &piece);
         if (!more || !has)
@@ -335,9 +339,9 @@ static void finish_headers(struct request *req)
 static void observe(struct request *req)
 {
     int64_t took_us = clock_mono_us() - req->http->received_us;
-    char text[16];
+    char text[I64_TEXT_SIZE];
     int status = fiber_cancelled() ? STATUS_CLIENT_LEFT : req->response->status;
-    snprintf(text, sizeof(text), "%d", status);
+    i64_text(status, text);
     const char *path = req->route ? req->route->path : "none";
     const char *method = http_method_name(req->http->method);
     metric_observe_us(&requests, took_us, path, method, text);

@@ -54,15 +54,19 @@ static void join_labels(
     const struct metric *m, const char *const values[static LABELS_LIMIT], char text[LABELS_SIZE])
 {
     struct span rest = span_of(m->labels), name;
-    size_t n = 0;
-    text[0] = 0;
+    char *at = text;
     for (size_t i = 0; m->labels && span_cut(&rest, ',', &name); i++) {
         assert(i < LABELS_LIMIT && name.len <= 24);
-        n += (size_t)snprintf(text + n, LABELS_SIZE - n, "%s%.*s=\"", n ? "," : "", SPAN_ARG(name));
-        n += put_escaped(text + n, VALUE_LIMIT, values[i] ? values[i] : "");
-        text[n++] = '"';
-        text[n] = 0;
+        if (i > 0)
+            *at++ = ',';
+        memcpy(at, name.ptr, name.len);
+        at += name.len;
+        *at++ = '=';
+        *at++ = '"';
+        at += put_escaped(at, VALUE_LIMIT, values[i] ? values[i] : "");
+        *at++ = '"';
     }
+    *at = 0;
 }
 
 static void read_values(const struct metric *m, va_list list, const char *values[LABELS_LIMIT])

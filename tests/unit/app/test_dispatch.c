@@ -40,6 +40,45 @@ Test(dispatch, a_request__finds_its_route_or_learns_why_not)
     rig_run(routes_are_found);
 }
 
+static void note_variable(void *ctx, struct span name, struct span value)
+{
+    buf_printf(ctx, "%.*s=%.*s;", SPAN_ARG(name), SPAN_ARG(value));
+}
+
+Test(dispatch, route_matches__each_piece__is_compared_or_taken)
+{
+    static const struct {
+        const char *pattern, *path, *variables; /* NULL: no match */
+    } rows[] = {
+        {"/a", "/a", ""},
+        {"/a", "/ab", NULL},
+        {"/ab", "/a", NULL},
+        {"/a", "/a/", NULL},
+        {"/a/b", "/a", NULL},
+        {"/a/{id}", "/a/7", "id=7;"},
+        {"/a/{id}", "/a/", NULL},
+        {"/a/{id}", "/a", NULL},
+        {"/a/{id}", "/b/7", NULL},
+        {"/a/{id}", "/a/7/b", NULL},
+        {"/a/{id}/b", "/a/7/b", "id=7;"},
+        {"/a/{id}/b", "/a/7/c", NULL},
+        {"/a/{id}/b", "/a/7", NULL},
+        {"/a/{id}/{other}", "/a/7/{id}", "id=7;other={id};"},
+        {"/{id}", "/x", "id=x;"},
+        {"/a", "", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct buf variables = {0};
+        bool matches =
+            route_matches(rows[i].pattern, span_of(rows[i].path), note_variable, &variables);
+        cr_assert_eq(matches, rows[i].variables != NULL, "row %zu", i);
+        cr_assert_eq(route_matches(rows[i].pattern, span_of(rows[i].path), NULL, NULL), matches);
+        if (matches)
+            cr_assert(span_equal(buf_span(&variables), span_of(rows[i].variables)), "row %zu", i);
+        buf_deinit(&variables);
+    }
+}
+
 static void ids_are_judged(void)
 {
     struct seen s = ask(HTTP_GET, THING, NULL, "X-Correlation-ID: no good",
