@@ -15,9 +15,9 @@ void crypto_sha256(struct span data, uint8_t digest[static SHA256_SIZE]);
 #define SHA256_HEX_SIZE 65
 void crypto_sha256_hex(struct span data, char text[static SHA256_HEX_SIZE]);
 void crypto_hmac_sha256(struct span key, struct span data, uint8_t mac[static SHA256_SIZE]);
-/* A short digest under a key that each process makes for itself and nobody learns: for tables in
+/* A short digest under a key that is made at random at start and that nobody learns: for tables in
  * memory that are looked up by what others send. Without the key nobody can make two texts with one
- * tag (SipHash-2-4, 128 bits); it costs a fifteenth of SHA-256. */
+ * tag (SipHash-2-4, 128 bits). A tenth of what SHA-256 costs. */
 #define CRYPTO_TAG_SIZE 16
 void crypto_tag(struct span data, uint8_t tag[static CRYPTO_TAG_SIZE]);
 bool crypto_equal(struct span a, struct span b); /* constant time in the content */
