@@ -46,30 +46,24 @@ static void escape_put(struct buf *out, unsigned char c)
         buf_put(out, (const char[]){'\\', kind}, 2);
 }
 
-static void quoted_put(struct buf *out, struct span text)
+/* The bytes before `i` are plain. */
+static void escaped_put(struct buf *out, struct span text, size_t i)
 {
     const char *p = text.ptr;
-    size_t run = 0, i = 0;
+    size_t run = 0;
 
-    buf_reserve(out, text.len + 2);
-    buf_put_char(out, '"');
     while (i < text.len) {
-        i += plain_run(p + i, text.len - i);
-        if (i == text.len)
-            break;
         unsigned char c = (unsigned char)p[i];
-        size_t plain = escapes[c] == 'x' ? utf8_sequence((const unsigned char *)p + i, text.len - i)
-                                         : !escapes[c];
-        if (plain > 0) {
-            i += plain;
-            continue;
+        size_t whole = c < 0x80 ? 0 : utf8_sequence((const unsigned char *)p + i, text.len - i);
+        if (whole == 0) {
+            buf_put(out, p + run, i - run);
+            escape_put(out, c);
+            run = ++i;
         }
-        buf_put(out, p + run, i - run);
-        escape_put(out, c);
-        run = ++i;
+        i += whole;
+        i += plain_run(p + i, text.len - i);
     }
     buf_put(out, p + run, i - run);
-    buf_put_char(out, '"');
 }
 
 static void value_begin(struct json_writer *w)
@@ -77,6 +71,21 @@ static void value_begin(struct json_writer *w)
     if (w->need_comma)
         buf_put_char(w->out, ',');
     w->need_comma = true;
+}
+
+/* A value that is a text, or a name where `end` is `":`. */
+static void quoted_put(struct json_writer *w, struct span text, struct span end)
+{
+    size_t plain = plain_run(text.ptr, text.len);
+
+    buf_reserve(w->out, text.len + end.len + 2); /* the comma, too */
+    value_begin(w);
+    buf_put_char(w->out, '"');
+    if (plain == text.len)
+        buf_put_span(w->out, text);
+    else
+        escaped_put(w->out, text, plain);
+    buf_put_span(w->out, end);
 }
 
 static void bracket_open(struct json_writer *w, char bracket)
@@ -118,16 +127,13 @@ void json_array_end(struct json_writer *w)
 void json_key(struct json_writer *w, const char *name)
 {
     assert(w->depth > 0);
-    value_begin(w);
-    quoted_put(w->out, span_of(name));
-    buf_put_char(w->out, ':');
+    quoted_put(w, span_of(name), SPAN("\":"));
     w->need_comma = false;
 }
 
 void json_span(struct json_writer *w, struct span text)
 {
-    value_begin(w);
-    quoted_put(w->out, text);
+    quoted_put(w, text, SPAN("\""));
 }
 
 void json_text(struct json_writer *w, const char *text)
