@@ -174,6 +174,21 @@ Test(base, arena_printf__what_did_not_fit__is_not_left_in_the_free_space)
         cr_assert_neq(first[i], 's', "byte %zu", i);
     arena_free(a);
 }
+
+Test(base, arena_free__the_next_arena__gets_its_chunk_without_what_was_in_it)
+{
+    struct arena *a = arena_new(), *other = arena_new();
+    char *first = arena_alloc(a, 16);
+    memset(arena_alloc(a, 5000), 's', 5000);
+    arena_alloc(other, 16);
+    arena_free(a);
+    arena_free(other); /* one is kept, not two */
+    a = arena_new();
+    cr_assert_eq(arena_alloc(a, 16), first);
+    for (size_t i = 16; i < 8 * 1024; i++)
+        cr_assert_neq(first[i], 's', "byte %zu", i);
+    arena_free(a);
+}
 #endif
 
 Test(base, arena_adopt__reset__disposes_newest_first_and_once)
