@@ -56,6 +56,11 @@ static size_t text_len(amqp_bytes_t text)
     return text.len < BUS_TEXT_LIMIT ? text.len : BUS_TEXT_LIMIT;
 }
 
+static size_t size_if(bool there, amqp_bytes_t text)
+{
+    return there ? text_len(text) + 1 : 0;
+}
+
 static const char *keep(char **at, amqp_bytes_t text)
 {
     char *start = *at;
@@ -107,9 +112,17 @@ struct bus_parcel *parcel_new(
 {
     amqp_flags_t f = p->_flags;
     bool has_headers = (f & AMQP_BASIC_HEADERS_FLAG) != 0;
-    size_t texts = strlen(place->exchange) + strlen(place->routing_key) + 2 + 6 * 256;
+    size_t texts = size_if(true, amqp_cstring_bytes(place->exchange)) +
+                   size_if(true, amqp_cstring_bytes(place->routing_key)) +
+                   size_if(f & AMQP_BASIC_MESSAGE_ID_FLAG, p->message_id) +
+                   size_if(f & AMQP_BASIC_TYPE_FLAG, p->type) +
+                   size_if(f & AMQP_BASIC_CORRELATION_ID_FLAG, p->correlation_id) +
+                   size_if(f & AMQP_BASIC_APP_ID_FLAG, p->app_id) +
+                   size_if(f & AMQP_BASIC_USER_ID_FLAG, p->user_id) +
+                   size_if(f & AMQP_BASIC_CONTENT_TYPE_FLAG, p->content_type);
     size_t headers = has_headers ? headers_size(&p->headers) : 0;
-    struct bus_parcel *parcel = mem_alloc(sizeof(*parcel) + texts + headers + body_len + 1);
+    struct bus_parcel *parcel = mem_resize(NULL, sizeof(*parcel) + texts + headers + body_len + 1);
+    *parcel = (struct bus_parcel){0};
     struct bus_message *m = &parcel->message;
     char *at = parcel->bytes;
     m->exchange = keep(&at, amqp_cstring_bytes(place->exchange));
@@ -126,6 +139,7 @@ struct bus_parcel *parcel_new(
     m->tag = place->tag;
     m->redelivered = place->redelivered;
     parcel->body = at;
+    parcel->body[body_len] = '\0';
     m->body = span_make(at, body_len);
     return parcel;
 }
