@@ -35,18 +35,16 @@ static inline bool plain_byte(char c)
 static inline size_t plain_run(const char *text, size_t len)
 {
     size_t i = 0;
-    uint64_t marks = 0;
+    uint64_t marks;
 
     if (len < 8) {
         while (i < len && plain_byte(text[i]))
             i++;
         return i;
     }
-    while (i < len && !marks) {
-        if (len - i < 8)
-            i = len - 8; /* some are looked at twice */
-        marks = plain_marks(text + i);
-        i += marks ? (size_t)__builtin_ctzll(marks) / 8 : 8;
-    }
-    return i;
+    for (; i + 8 <= len; i += 8)
+        if ((marks = plain_marks(text + i)) != 0)
+            return i + (size_t)__builtin_ctzll(marks) / 8;
+    marks = plain_marks(text + len - 8); /* some are looked at twice */
+    return marks ? len - 8 + (size_t)__builtin_ctzll(marks) / 8 : len;
 }
