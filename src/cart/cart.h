@@ -87,8 +87,8 @@ struct checkout {
     bool kept;
     struct list steps; /* struct checkout_step */
     int64_t created_at, finished_at;
-    int64_t cart_version; /* of the cart that was claimed; 0: not known */
-    bool items_moved;     /* they differ from the row's */
+    int64_t cart_version, cart_updated_at; /* of the cart that was claimed; 0: not known */
+    bool items_moved;                      /* they differ from the row's */
 };
 extern const struct table checkout_table;
 
@@ -120,6 +120,14 @@ struct price {
     int64_t available;
 };
 extern const struct table price_table;
+
+/* ---- remembered.c ---- */
+
+/* A user's cart as this process has last written it, copied into `a`; NULL when it is not known.
+ * Whoever makes something of it writes that only if the row is still the same, else forgets it. */
+struct cart *cart_recall(struct arena *a, const char *user_id);
+void cart_remember(const struct cart *cart); /* copied; a guest's or a large one is passed over */
+void cart_forget(const char *user_id);
 
 /* ---- rules.c ---- */
 
@@ -182,8 +190,8 @@ int store_checkout_find(const char *id, const char *user_id, struct checkout **r
  * false when it lost the race or the cart has another version. PG_UNIQUE as above. */
 int store_checkout_again(struct pg_tx *tx, const struct checkout *c, bool *ret_again) PARKS;
 /* Completed and the cart emptied, all at once: if the saga is still ours and the cart as it was
- * claimed; else false, and nothing is written. */
-int store_checkout_complete(const struct checkout *c, bool *ret_done) PARKS;
+ * claimed; answers with the empty cart, else NULL, and nothing is written. */
+int store_checkout_complete(const struct checkout *c, struct cart **ret_emptied) PARKS;
 /* Ends or changes the saga if it is still ours (same attempt, still live); false when it is not. */
 int store_checkout_set(struct pg_tx *tx, const struct checkout *c, const char *state,
     int64_t lease_us, bool *ret_ours) PARKS;

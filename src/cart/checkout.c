@@ -111,7 +111,8 @@ static struct checkout *checkout_of(
         .state = "running",
         .items = cart_order_items(req->arena, cart),
         .total = cart->total,
-        .cart_version = cart->version};
+        .cart_version = cart->version,
+        .cart_updated_at = cart->updated_at};
     if (again)
         c->steps = again->steps;
     return c;
@@ -166,8 +167,24 @@ static int claim(struct request *req, const struct checkout_body *body, struct c
         r = claim_locked(req, body, again, ret_checkout);
     if (r == OUTCOME_CONFLICT)
         return 0;
-    TRY(r);
-    FAULT("checkout_after_claim");
+    return r < 0 ? ERR(r) : r;
+}
+
+/* The cart as it is remembered, by a key that nobody has used. 0 with NULL when that is not so, or
+ * the checkout would be refused: then it is for those who read first. An address of the account
+ * would have to be read before. */
+static int claim_remembered(
+    struct request *req, const struct checkout_body *body, struct checkout **ret_checkout) PARKS
+{
+    bool address_at_hand = body->shipping_address || !body->address_id;
+    struct cart *cart = address_at_hand ? cart_recall(req->arena, req->caller.user_id) : NULL;
+    if (!cart)
+        return 0;
+    cart_forget(cart->user_id);
+    int r = claim_cart(req, NULL, body, cart, NULL, ret_checkout);
+    if (r < 0)
+        return ERR(r);
+    refuse_undo(req);
     return 0;
 }
 
@@ -183,8 +200,7 @@ static int answer_late_repeat(struct request *req, const struct checkout *earlie
         return refusal;
     if (!now)
         return ERR(ERR_RETRY);
-    req->detail = NULL;
-    buf_reset(&req->extensions);
+    refuse_undo(req);
     TRY(answer_repeat(req, now, &again));
     return again ? refuse_running(req, now) : 0;
 }
@@ -198,6 +214,9 @@ static int claim_or_repeat(
     struct cart *cart;
     bool again = false;
     *ret_checkout = NULL;
+    TRY(claim_remembered(req, body, ret_checkout));
+    if (*ret_checkout)
+        return 0;
     TRY(store_cart_find_for_claim(req->caller.user_id, req->idempotency_key, &cart));
     if (!cart || cart->checkout_id)
         TRY(store_checkout_by_key(req->caller.user_id, req->idempotency_key, &earlier));
@@ -220,6 +239,7 @@ static int check_out(struct request *req) PARKS
     TRY(claim_or_repeat(req, &body, &c));
     if (req->replied)
         return 0;
+    FAULT("checkout_after_claim");
     TRY(saga_run(req, &(struct saga_input){.checkout = c,
                           .body = &body,
                           .token = req->caller.token,

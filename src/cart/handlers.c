@@ -94,13 +94,40 @@ static int reply_changed(
     return change->silent ? reply_empty(req, 204) : reply_cart(req, tx, cart, change->new_token);
 }
 
+static int change_read(struct request *req, struct pg_tx *tx, struct cart *cart,
+    const struct change *change, bool *ret_written) PARKS
+{
+    TRY(request_if_match(req, cart->version, false));
+    TRY(change->make(req, cart, change));
+    return store_cart_write(tx, cart, ret_written);
+}
+
 static int change_once(struct request *req, struct pg_tx *tx, struct cart_owner owner,
     const struct change *change, struct cart **ret_cart, bool *ret_written) PARKS
 {
     TRY(store_cart_open(tx, owner, ret_cart));
-    TRY(request_if_match(req, (*ret_cart)->version, false));
-    TRY(change->make(req, *ret_cart, change));
-    return store_cart_write(tx, *ret_cart, ret_written);
+    return change_read(req, tx, *ret_cart, change, ret_written);
+}
+
+/* The cart as it is remembered: NULL when it isn't, or isn't so any more. A refusal may be due to
+ * that, and is not told. */
+static int change_remembered(struct request *req, struct cart_owner owner,
+    const struct change *change, struct cart **ret_cart) PARKS
+{
+    struct cart *cart = req->key_claim ? NULL : cart_recall(req->arena, owner.user_id);
+    bool written = false;
+    *ret_cart = NULL;
+    if (!cart)
+        return 0;
+    int r = change_read(req, NULL, cart, change, &written);
+    if (r < 0)
+        return ERR(r);
+    if (written)
+        *ret_cart = cart;
+    else
+        cart_forget(owner.user_id);
+    refuse_undo(req);
+    return 0;
 }
 
 /* Locked while it is changed, and the answer kept with the effect. */
@@ -117,17 +144,26 @@ static int change_locked(struct request *req, struct cart_owner owner, const str
     return pg_commit(tx);
 }
 
-/* Hardly ever do two change one cart at once: so it is read, and written if it is still the same.
- * Who loses that race twice, or has an answer to keep, locks it. */
+static int reply_written(struct request *req, struct cart *cart, const struct change *change)
+{
+    cart_remember(cart);
+    return reply_changed(req, NULL, cart, change);
+}
+
+/* Hardly ever do two change one cart at once: so it is remembered or read, and written if it is
+ * still the same. Who loses that race twice, or has an answer to keep, locks it. */
 static int change_cart(struct request *req, struct cart_owner owner, const struct change *change)
     PARKS
 {
     struct cart *cart;
     bool written = false;
+    TRY(change_remembered(req, owner, change, &cart));
+    if (cart)
+        return reply_written(req, cart, change);
     for (int i = 0; i < 2 && !req->key_claim; i++) {
         TRY(change_once(req, NULL, owner, change, &cart, &written));
         if (written)
-            return reply_changed(req, NULL, cart, change);
+            return reply_written(req, cart, change);
     }
     return change_locked(req, owner, change, &cart);
 }

@@ -74,11 +74,14 @@ static int write_end(struct saga *s, const char *state, enum cart_end what, int6
 /* As nearly always, the cart is still what was claimed: then one statement does it. */
 static int write_completion(struct saga *s) PARKS
 {
-    bool done = false;
+    struct cart *emptied = NULL;
     gather_steps(s);
     if (s->c->cart_version)
-        TRY(store_checkout_complete(s->c, &done));
-    return done ? 0 : write_end(s, "completed", CART_TAKE_OUT, 0);
+        TRY(store_checkout_complete(s->c, &emptied));
+    if (!emptied)
+        return write_end(s, "completed", CART_TAKE_OUT, 0);
+    cart_remember(emptied);
+    return 0;
 }
 
 /* The order exists, so the saga is completed whatever else happens; when this commit fails,
@@ -151,8 +154,7 @@ static int fail(struct saga *s, int r)
     keep_refusal(s, outcome);
     bool undone = undo_in_time(s, &exists);
     if (exists) {
-        s->req->detail = NULL;
-        buf_reset(&s->req->extensions);
+        refuse_undo(s->req);
         return complete(s);
     }
     write_failure(s, undone, outcome == CART_PRICE_CHANGED);

@@ -10,9 +10,9 @@
 
 /* A claim and a completion that meet take the cart's row first, both: so none waits for the other
  * with something in its hand, and a claim that waited finds that its version is gone. */
-#define CLAIMED_CART(id, version)                                                                  \
-    "FROM carts c WHERE c.id = " id " AND c.version = " version " AND NOT c.closed "               \
-    "FOR NO KEY UPDATE"
+#define CLAIMED_CART(id, version, updated_at)                                                      \
+    "FROM carts c WHERE c.id = " id " AND c.version = " version " AND c.updated_at = " updated_at  \
+    " AND NOT c.closed FOR NO KEY UPDATE"
 
 /* Ended is what has a moment of its end; the live ones are few and have an index. */
 #define LIVE "finished_at IS NULL"
@@ -60,7 +60,7 @@ const struct pg_statement cart_statements[] = {
      * since: so nobody waits for the disk here. */
     [SQL_CART_WRITE] = {"cart_write",
         "UPDATE carts c SET lines = $3, version = c.version + 1, updated_at = now() "
-        "WHERE c.id = $1 AND c.version = $2 AND NOT c.closed "
+        "WHERE c.id = $1 AND c.version = $2 AND c.updated_at = $4 AND NOT c.closed "
         "AND set_config('synchronous_commit', 'off', true) = 'off' "
         "RETURNING c.version, c.updated_at",
         &cart_stamp_table},
@@ -76,7 +76,7 @@ const struct pg_statement cart_statements[] = {
     [SQL_CHECKOUT_INSERT] = {"checkout_insert",
         "INSERT INTO checkouts (id, user_id, cart_id, idempotency_key, fingerprint, order_id, "
         "lease_until, items, total, currency) SELECT $1, $2, c.id, $4, $5, $6, "
-        "now() + interval '10 s', c.lines, $7, $8 " CLAIMED_CART("$3", "$9")},
+        "now() + interval '10 s', c.lines, $7, $8 " CLAIMED_CART("$3", "$9", "$10")},
     [SQL_CHECKOUT_BY_KEY] = {"checkout_by_key",
         "SELECT " CHECKOUT_COLUMNS
         "FROM checkouts k WHERE k.user_id = $1 AND k.idempotency_key = $2",
@@ -85,23 +85,25 @@ const struct pg_statement cart_statements[] = {
         "SELECT " CHECKOUT_COLUMNS "FROM checkouts k WHERE k.id = $1 AND k.user_id = $2",
         &checkout_table},
     [SQL_CHECKOUT_AGAIN] = {"checkout_again",
-        "WITH cart AS (SELECT c.id, c.lines " CLAIMED_CART(
-            "$6", "$7") ") "
-                        "UPDATE checkouts k SET state = 'running', attempt = k.attempt + 1, "
-                        "order_id = $3, "
-                        "items = cart.lines, total = $4, currency = $5, cart_id = cart.id, "
-                        "lease_until = now() + interval '10 s', outcome = NULL, detail = NULL, "
-                        "extensions = NULL, finished_at = NULL FROM cart "
-                        "WHERE k.id = $1 AND k.attempt = $2 AND k.state = 'failed' AND NOT k.kept"},
+        "WITH cart AS (SELECT c.id, c.lines " CLAIMED_CART("$6", "$7",
+            "$8") ") "
+                  "UPDATE checkouts k SET state = 'running', attempt = k.attempt + 1, "
+                  "order_id = $3, "
+                  "items = cart.lines, total = $4, currency = $5, cart_id = cart.id, "
+                  "lease_until = now() + interval '10 s', outcome = NULL, detail = NULL, "
+                  "extensions = NULL, finished_at = NULL FROM cart "
+                  "WHERE k.id = $1 AND k.attempt = $2 AND k.state = 'failed' AND NOT k.kept"},
     /* The order is what was promised, and it is on the disk: recovery writes this end again if it
      * is lost. So nobody waits for the disk here either. */
     [SQL_CHECKOUT_COMPLETE] = {"checkout_complete",
         "WITH emptied AS (UPDATE carts SET lines = '[]', version = version + 1, "
         "updated_at = now() WHERE id = $3 AND version = $4 "
-        "AND EXISTS (SELECT FROM checkouts WHERE " OURS ") RETURNING id) "
+        "AND EXISTS (SELECT FROM checkouts WHERE " OURS ") RETURNING version, updated_at) "
         "UPDATE checkouts SET state = 'completed', items = coalesce($5, items), total = $6, "
-        "steps = $7, finished_at = now() WHERE " OURS " AND EXISTS (SELECT FROM emptied) "
-        "AND set_config('synchronous_commit', 'off', true) = 'off'"},
+        "steps = $7, finished_at = now() FROM emptied WHERE " OURS
+        " AND set_config('synchronous_commit', 'off', true) = 'off' "
+        "RETURNING emptied.version, emptied.updated_at",
+        &cart_stamp_table},
     [SQL_CHECKOUT_SET] = {"checkout_set",
         "UPDATE checkouts SET state = $3, outcome = $4, detail = $5, extensions = $6, kept = $7, "
         "items = coalesce($8, items), total = $9, steps = $10, "
@@ -214,7 +216,9 @@ int store_cart_write(struct pg_tx *tx, struct cart *cart, bool *ret_written)
 {
     struct cart *now;
     TRY(run_for_cart(tx, &cart_statements[SQL_CART_WRITE],
-        PG_ARGS(PG_TEXT(cart->id), PG_I64(cart->version), PG_TEXT(lines_json(cart))), &now));
+        PG_ARGS(PG_TEXT(cart->id), PG_I64(cart->version), PG_TEXT(lines_json(cart)),
+            PG_TIME(cart->updated_at)),
+        &now));
     *ret_written = now != NULL;
     if (now) {
         cart->version = now->version;
@@ -275,7 +279,7 @@ int store_checkout_insert(
     return run_counted(tx, &cart_statements[SQL_CHECKOUT_INSERT],
         PG_ARGS(PG_TEXT(c->id), PG_TEXT(c->user_id), PG_TEXT(c->cart_id), PG_TEXT(key),
             PG_TEXT(c->fingerprint), PG_TEXT(c->order_id), PG_I64(c->total.amount),
-            PG_TEXT(c->total.currency), PG_I64(c->cart_version)),
+            PG_TEXT(c->total.currency), PG_I64(c->cart_version), PG_TIME(c->cart_updated_at)),
         ret_inserted);
 }
 
@@ -296,16 +300,21 @@ int store_checkout_again(struct pg_tx *tx, const struct checkout *c, bool *ret_a
     return run_counted(tx, &cart_statements[SQL_CHECKOUT_AGAIN],
         PG_ARGS(PG_TEXT(c->id), PG_I64(c->attempt - 1), PG_TEXT(c->order_id),
             PG_I64(c->total.amount), PG_TEXT(c->total.currency), PG_TEXT(c->cart_id),
-            PG_I64(c->cart_version)),
+            PG_I64(c->cart_version), PG_TIME(c->cart_updated_at)),
         ret_again);
 }
 
-int store_checkout_complete(const struct checkout *c, bool *ret_done)
+int store_checkout_complete(const struct checkout *c, struct cart **ret_emptied)
 {
-    return run_counted(NULL, &cart_statements[SQL_CHECKOUT_COMPLETE],
+    TRY(run_for_cart(NULL, &cart_statements[SQL_CHECKOUT_COMPLETE],
         PG_ARGS(PG_TEXT(c->id), PG_I64(c->attempt), PG_TEXT(c->cart_id), PG_I64(c->cart_version),
             PG_TEXT(moved_items_json(c)), PG_I64(c->total.amount), PG_TEXT(steps_json(c))),
-        ret_done);
+        ret_emptied));
+    if (*ret_emptied) {
+        (*ret_emptied)->id = c->cart_id;
+        (*ret_emptied)->user_id = c->user_id;
+    }
+    return 0;
 }
 
 int store_checkout_set(

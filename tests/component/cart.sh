@@ -126,6 +126,43 @@ says 'in any way' 409 '.code == "cart_full"'
 ask POST "$C/merge" "{\"cartToken\":\"${other#*: }\",\"policy\":\"sum\"}" -H "$AS"
 says 'also by merging' 409 '.code == "cart_full"'
 
+# ---- what is remembered, and is not so any more ----
+
+product M 500 1000
+product N 500 250
+shopper rita
+put M
+# behind NEXT LINE...: another process writes the cart. NEXT: its version and moment.
+behind() { sql cart "UPDATE carts SET lines = (SELECT json_agg(l) FROM (SELECT json_array_elements(lines::json) l UNION ALL SELECT json_build_object('sku', 'N-$run', 'name', 'Thing N', 'sellerId', '$keeper', 'quantity', 7, 'unitPrice', json_build_object('amount', 250, 'currency', 'USD'))) x)::json, $1 WHERE user_id = '$ID'" >/dev/null; }
+behind 'version = version + 1, updated_at = now()'
+put M
+is 'what another process put in is there' "$STATUS $(lines) $(field .version)" '200 M2 N7 4'
+ask DELETE "$C/items/N-$run" - -H "$AS"
+behind "updated_at = now()" # as after a crash that took a version away, and another one came
+put M
+is 'even if versions are the same' "$STATUS $(lines) $(header ETag)" '200 M3 N7 "6"'
+ask DELETE "$C/items/N-$run" - -H "$AS"
+behind 'version = version + 1, updated_at = now()'
+ask PUT "$C/items/M-$run" '{"quantity":1}' -H "$AS" -H 'If-Match: "8"'
+is 'who insists on the true version may change it' "$STATUS $(lines) $(header ETag)" '200 M1 N7 "9"'
+sql cart "UPDATE carts SET lines = '[]', version = version + 1, updated_at = now() WHERE user_id = '$ID'" >/dev/null
+put N 999
+is 'nor is anybody refused for what was there' "$STATUS $(lines)" '200 N999'
+ask PUT "$C/items/N-$run" '{"quantity":1}' -H "$AS"
+behind 'version = version + 1, updated_at = now()'
+buy() { ask POST "$C/checkout" "{\"paymentMethodId\":\"$CARD\"}" -H "$AS" -H "Idempotency-Key: $1"; }
+buy "rita-$run"
+says 'a checkout takes what is in the cart' 201 '.total.amount == 2000'
+buy "rita-$run"
+says 'and is repeated' 201 '.orderId != null'
+put M
+is 'then the cart is empty' "$STATUS $(lines)" '200 M1'
+buy "rita-$run"
+says 'a key that was used is not used again for what is remembered' 201 '.total.amount == 2000'
+is 'whose cart stays' "$(in_cart)" 'M1'
+buy "rita-again-$run"
+says 'but a new one' 201 '.total.amount == 1000'
+
 # ---- merging ----
 
 merge() { ask POST "$C/merge" "{\"cartToken\":\"${1#*: }\",\"policy\":\"${2:-sum}\"${3:-}}" -H "$AS"; }

@@ -224,15 +224,6 @@ static int unplanned(struct request *req, int r)
     return outcome;
 }
 
-static void header_remove(struct http_headers *h, const char *name)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < h->count; i++)
-        if (!span_equal_nocase(h->at[i].name, span_of(name)))
-            h->at[kept++] = h->at[i];
-    h->count = kept;
-}
-
 static bool wants_retry_after(const struct request *req, int status)
 {
     return (status == 503 || status == 429) &&
@@ -250,9 +241,9 @@ static void answer_problem(struct request *req, int r)
         req->detail = NULL;
     }
     /* The handler may have told of a thing whose commit failed then. */
-    header_remove(&req->response->headers, "Location");
+    http_header_remove(&req->response->headers, "Location");
     if (req->replied)
-        header_remove(&req->response->headers, "ETag");
+        http_header_remove(&req->response->headers, "ETag");
     if (row->status == 401)
         reply_header(req, "WWW-Authenticate", "Bearer");
     if (wants_retry_after(req, row->status))

@@ -129,6 +129,15 @@ void refuse_retry_after(struct request *req, int seconds)
     reply_header(req, "Retry-After", arena_printf(req->arena, "%d", seconds));
 }
 
+void refuse_undo(struct request *req)
+{
+    req->detail = NULL;
+    req->errors.count = 0;
+    buf_reset(&req->extensions);
+    http_header_remove(&req->response->headers, "Retry-After");
+    http_header_remove(&req->response->headers, "ETag");
+}
+
 bool caller_is(const struct request *req, unsigned any_of_roles)
 {
     return (req->caller.roles & any_of_roles) != 0;

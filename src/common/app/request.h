@@ -75,6 +75,8 @@ int refuse_field(struct request *req, const char *pointer, const char *detail_fm
 /* Extension members of the problem document: a writer positioned inside its object. */
 struct json_writer refuse_extra(struct request *req);
 void refuse_retry_after(struct request *req, int seconds);
+/* All that the functions above have noted is void: another way leads to an answer. */
+void refuse_undo(struct request *req);
 
 bool caller_is(const struct request *req, unsigned any_of_roles);
 /* If-Match against the row version: 0; OUTCOME_PRECONDITION_REQUIRED when missing and `required`,

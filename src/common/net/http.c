@@ -46,6 +46,15 @@ void http_header_add(struct http_headers *h, struct span name, struct span value
     h->at[h->count++] = (struct http_header){name, value};
 }
 
+void http_header_remove(struct http_headers *h, const char *name)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < h->count; i++)
+        if (!span_equal_nocase(h->at[i].name, span_of(name)))
+            h->at[kept++] = h->at[i];
+    h->count = kept;
+}
+
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9')

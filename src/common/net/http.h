@@ -29,7 +29,8 @@ struct http_headers {
 /* First header of that name (case-insensitive); the empty span with ptr NULL when absent. */
 struct span http_header_get(const struct http_headers *h, const char *name);
 void http_header_add(
-    struct http_headers *h, struct span name, struct span value); /* asserts the limit */
+    struct http_headers *h, struct span name, struct span value);  /* asserts the limit */
+void http_header_remove(struct http_headers *h, const char *name); /* all of that name */
 
 /* Percent-decodes into the arena; false on a bad escape, NUL or control byte. '+' is a space when
  * `form`. */
