@@ -1,5 +1,5 @@
-/* Carts as this process has last written them, so that who puts something in and checks out a
- * moment later need not be read anew each time.
+/* Carts as this process has last written them (ADR 20), so that the cart of somebody who puts
+ * something in and checks out a moment later need not be read anew each time.
  *
  * Nothing is believed because of it. Each write names the version and the moment of what it was
  * made from (store_cart_write, store_checkout_insert), and finds no such row when another process,
