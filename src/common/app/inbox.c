@@ -83,19 +83,13 @@ static const char *paused;
 
 /* ---- handling ---- */
 
-/* "{a,b}" for an array argument: ids and types hold no character that would need quotes. */
 static const char *array_of(struct incoming *list, size_t count, bool types)
 {
-    struct buf text = {0};
-    buf_put_char(&text, '{');
-    for (size_t i = 0, n = 0; i < count; i++)
+    struct buf array = {0};
+    for (size_t i = 0; i < count; i++)
         if (list[i].fate == INCOMING_GOOD)
-            buf_printf(&text, "%s\"%s\"", n++ ? "," : "",
-                types ? list[i].row->kind->type : list[i].event.id);
-    buf_put_char(&text, '}');
-    const char *copy = arena_strndup(fiber_arena(), text.ptr, text.len);
-    buf_deinit(&text);
-    return copy;
+            pg_array_put(&array, types ? list[i].row->kind->type : list[i].event.id);
+    return pg_array_text(&array);
 }
 
 /* Each entered id is handed out once, so a duplicate inside one batch is handled once. */

@@ -445,7 +445,8 @@ static void mark_later(const struct outbox_row *row)
 {
     if (unmarked.count == 0)
         unmarked.since_us = clock_mono_us();
-    buf_printf(&unmarked.ids, "%c%s", unmarked.count++ ? ',' : '{', row->event_id);
+    buf_put_char(&unmarked.ids, unmarked.count++ ? ',' : '{');
+    buf_put_text(&unmarked.ids, row->event_id);
 }
 
 static int64_t mark_at_us(void)
