@@ -50,7 +50,7 @@ until_is() {
         sleep 0.1
     done
 }
-pending() { psql_of "$1" "SELECT count(*) FROM outbox WHERE published_at IS NULL"; }
+pending() { psql_of "$1" "SELECT count(*) FROM outbox WHERE published_at IS NULL AND parked_at IS NULL"; }
 heard() { psql_of "$1" "SELECT count(*) FROM inbox WHERE type = 'order.created'"; }
 unconfirmed() { psql_of order "SELECT count(*) FROM orders WHERE status <> 'confirmed'"; }
 uncaptured() { psql_of payment "SELECT count(*) FROM payments WHERE status <> 'captured'"; }

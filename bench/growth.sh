@@ -165,7 +165,7 @@ asked() {
 }
 
 # heard: the events of all checkouts have gone their ways
-heard() { [ "$(for svc in order payment seller; do admin_psql -At -d "souk_$svc" -c 'SELECT EXISTS (SELECT FROM outbox WHERE published_at IS NULL)'; done | sort -u)" = f ] &&
+heard() { [ "$(for svc in order payment seller; do admin_psql -At -d "souk_$svc" -c 'SELECT EXISTS (SELECT FROM outbox WHERE published_at IS NULL AND parked_at IS NULL)'; done | sort -u)" = f ] &&
     [ "$(management GET '/api/queues/%2f?columns=name,messages' | jq '[.[] | select(.name | endswith("-queue")) | .messages] | add')" = 0 ]; }
 
 bought() {

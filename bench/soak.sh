@@ -67,7 +67,7 @@ sample_servers() {
     local svc connections outboxes queues
     connections=$(admin_psql -d postgres -At -F ' ' -c "SELECT datname, count(*) FROM pg_stat_activity
         WHERE backend_type = 'client backend' AND usename LIKE 'souk\_%' AND datname LIKE 'souk\_%' GROUP BY 1" 2>/dev/null | sed 's/^souk_//') || connections=''
-    outboxes=$(for svc in "${SERVICES[@]}"; do printf '\\connect souk_%s\nSELECT count(*) FROM outbox WHERE published_at IS NULL;\n' "$svc"; done |
+    outboxes=$(for svc in "${SERVICES[@]}"; do printf '\\connect souk_%s\nSELECT count(*) FROM outbox WHERE published_at IS NULL AND parked_at IS NULL;\n' "$svc"; done |
         admin_psql -d postgres -At 2>/dev/null | awk '{ n += $1 } END { print NR ? n : "-" }') || outboxes=-
     queues=$(management GET '/api/queues/%2f?columns=name,messages' -f --max-time 3 2>/dev/null | jq -r 'map({name, n: (.messages // 0)}) |
         (map(select(.name | endswith("-queue")).n) | add), (map(select(.name | endswith(".dlq")).n) | add)' 2>/dev/null | paste -sd ' ') || queues=''

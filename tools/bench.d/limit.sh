@@ -35,7 +35,7 @@ signal_services() {
     for svc in "$@"; do if running "$svc"; then kill "-$name" "$PID"; fi; done
 }
 count_is() { [ "$(souk_sql "$1" "$2")" = "$3" ]; }
-published() { count_is "$1" 'SELECT count(*) FROM outbox WHERE published_at IS NULL' 0; }
+published() { count_is "$1" 'SELECT count(*) FROM outbox WHERE published_at IS NULL AND parked_at IS NULL' 0; }
 settled() {
     local svc
     for svc in auth order payment seller; do published "$svc" || return 1; done
@@ -60,7 +60,7 @@ record_batch() {
     for svc in order payment seller; do until_true 10 noticed $svc || die "the relay of $svc does not notice that its lock is taken"; done
     mark "visits $1"
     shop_visit $first $((first + LIMIT_VISITS - 1))
-    count_is order 'SELECT count(DISTINCT aggregate_id) FROM outbox WHERE published_at IS NULL' "$LIMIT_VISITS" ||
+    count_is order 'SELECT count(DISTINCT aggregate_id) FROM outbox WHERE published_at IS NULL AND parked_at IS NULL' "$LIMIT_VISITS" ||
         die "the relay's lock does not hold events back any more: is its number in src/common/app/relay.c another one?"
     mark "events $1"
     signal_services STOP cart payment seller notification aibuddy

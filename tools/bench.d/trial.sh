@@ -103,8 +103,8 @@ souk_drained() {
         AND type IN ('order.created', 'payment.completed')")
     [ "$rows" -ge $(($2 * 2)) ] &&
         [ "$(souk_sql order "SELECT count(*) FROM orders WHERE status = 'created'")" = 0 ] &&
-        [ "$(souk_sql order "SELECT count(*) FROM outbox WHERE published_at IS NULL")" = 0 ] &&
-        [ "$(souk_sql payment "SELECT count(*) FROM outbox WHERE published_at IS NULL")" = 0 ] &&
+        [ "$(souk_sql order "SELECT count(*) FROM outbox WHERE published_at IS NULL AND parked_at IS NULL")" = 0 ] &&
+        [ "$(souk_sql payment "SELECT count(*) FROM outbox WHERE published_at IS NULL AND parked_at IS NULL")" = 0 ] &&
         [ "$(souk_sql aibuddy "SELECT count(*) FROM inbox WHERE handled_at > to_timestamp($1 / 1e6) AND type = 'order.created'")" -ge "$2" ]
 }
 
