@@ -1,6 +1,6 @@
-/* The relay takes a window of events that aren't published, publishes them with confirms, then
- * marks in the outbox those that were confirmed; a crash in between publishes again, which every
- * inbox absorbs.
+/* The relay takes a window of events that aren't published, publishes them with confirms
+ * (window.c), then marks in the outbox those that were confirmed; a crash in between publishes
+ * again, which every inbox absorbs.
  *
  * A window comes from memory: what this process has just committed is known here (fresh.c), and all
  * that the outbox has to be told is what went out, a little later and for many windows at once.
@@ -15,10 +15,8 @@
  * process that dies or hangs loses the lock with its connection, and the next one goes on where it
  * was.
  *
- * Within a window an event leaves only when the one before it of the same aggregate is confirmed,
- * so whatever happens to one, nothing overtakes it. Mostly each aggregate is there once, and the
- * window is one round. What was confirmed is marked whatever became of the others: it is out, and
- * sending it again would only make a duplicate.
+ * Within a window nothing overtakes another event of its aggregate. What was confirmed is marked
+ * whatever became of the others: it is out, and sending it again would only make a duplicate.
  *
  * What becomes of an event that isn't confirmed:
  *
@@ -33,8 +31,8 @@
  * alternate exchange takes what no queue is bound to. A return means that it is missing.
  *
  * The lock is held while the broker works, so the relay does not even begin while the publishing
- * connection is down or blocked; PUBLISH_TIME_US stays below the server's patience with idle
- * transactions. */
+ * connection is down or blocked; window_publish() has less time than the server's patience with
+ * idle transactions. */
 
 #include "common/app/relay.h"
 
@@ -44,15 +42,14 @@
 #include "common/app/metrics.h"
 #include "common/app/processes.h"
 #include "common/app/service.h"
+#include "common/app/window.h"
 #include "common/fiber/sync.h"
 
-#define RELAY_WINDOW      200
-#define RELAY_WINDOW_TEXT "200"
+#define WINDOW_LIMIT_TEXT "200"
 #define RELAY_POLL_US     (500 * USEC_PER_MS)
 #define SECOND_LOOK_US    (20 * USEC_PER_MS)
 #define MARK_AFTER_US     (50 * USEC_PER_MS)
 #define MARKS_LIMIT       500
-#define PUBLISH_TIME_US   (4 * USEC_PER_SEC)
 #define RETRY_FLOOR_US    (100 * USEC_PER_MS)
 #define RETRY_CEILING_US  (1 * USEC_PER_SEC)
 #define PARKED_RETRY_US   (60 * USEC_PER_SEC)
@@ -85,7 +82,7 @@ const struct pg_statement relay_statements[] = {
         "AND (SELECT pg_try_advisory_xact_lock(20011)) "
         "AND NOT EXISTS (SELECT FROM outbox AS p WHERE p.parked_at IS NOT NULL "
         "AND p.aggregate_id = o.aggregate_id AND p.seq < o.seq) "
-        "ORDER BY seq LIMIT " RELAY_WINDOW_TEXT,
+        "ORDER BY seq LIMIT " WINDOW_LIMIT_TEXT,
         &outbox_table},
     [SQL_MARK] = {"outbox_mark", "UPDATE outbox SET published_at = now() WHERE published_at IS "
                                  "NULL AND seq = ANY ($1::bigint[])"},
@@ -100,7 +97,7 @@ const struct pg_statement relay_statements[] = {
         "WHERE o.seq = n.seq AND o.published_at IS NULL"},
     [SQL_UNPARK] = {"outbox_unpark",
         "UPDATE outbox SET parked_at = NULL WHERE seq = ANY (ARRAY(SELECT seq FROM outbox "
-        "WHERE parked_at IS NOT NULL ORDER BY parked_at, seq LIMIT " RELAY_WINDOW_TEXT "))"},
+        "WHERE parked_at IS NOT NULL ORDER BY parked_at, seq LIMIT " WINDOW_LIMIT_TEXT "))"},
     /* In an order that only the index of the parked ones has. A plan is kept that was made while
      * nothing was known of the table, when almost all seemed to be parked and the first one near.
      */
@@ -108,16 +105,6 @@ const struct pg_statement relay_statements[] = {
         "SELECT FROM outbox WHERE parked_at IS NOT NULL ORDER BY aggregate_id LIMIT 1"},
 };
 const size_t relay_statements_count = ARRAY_SIZE(relay_statements);
-
-static struct metric published = {.name = "souk_events_published_total",
-    .help = "Events confirmed by the broker.",
-    .labels = "type"};
-static struct metric parked = {.name = "souk_events_parked_total",
-    .help = "Events set aside because no queue wants them (unroutable), the broker forbids them "
-            "(refused) or they can't be sent (unsendable).",
-    .labels = "type,reason"};
-static struct metric failures = {
-    .name = "souk_outbox_failures_total", .help = "Relay rounds that did not end with a confirm."};
 
 static struct fiber_signal wake;
 static struct fiber *relay;
@@ -138,133 +125,7 @@ void outbox_wake(void)
     relay_nudge();
 }
 
-/* ---- a window ---- */
-
-enum { WAITS = 1000 }; /* a result: not sent, what is before it has to go first */
-#define NO_PRIOR SIZE_MAX
-
-struct window {
-    const struct outbox_row **rows;
-    size_t count;
-    size_t *prior; /* the row before it of the same aggregate, or NO_PRIOR */
-    int *results;  /* of bus_publish, or WAITS */
-};
-
-static size_t hash_of(const char *text)
-{
-    size_t hash = 2166136261U;
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 16777619U;
-    return hash;
-}
-
-/* Links each row to the one before it of its aggregate, through a table of the last ones. */
-static void find_priors(struct window *w)
-{
-    enum { SLOTS = 4 * RELAY_WINDOW };
-    size_t last[SLOTS];
-    for (size_t s = 0; s < SLOTS; s++)
-        last[s] = NO_PRIOR;
-    for (size_t i = 0; i < w->count; i++) {
-        const char *aggregate = w->rows[i]->aggregate_id;
-        size_t s = hash_of(aggregate) % SLOTS;
-        while (last[s] != NO_PRIOR && strcmp(w->rows[last[s]]->aggregate_id, aggregate) != 0)
-            s = (s + 1) % SLOTS;
-        w->prior[i] = last[s];
-        last[s] = i;
-    }
-}
-
-static void window_begin(struct window *w, size_t count)
-{
-    *w = (struct window){.rows = arena_array(fiber_arena(), count, sizeof(*w->rows)),
-        .count = count,
-        .prior = arena_array(fiber_arena(), count, sizeof(*w->prior)),
-        .results = arena_array(fiber_arena(), count, sizeof(*w->results))};
-    for (size_t i = 0; i < count; i++)
-        w->results[i] = WAITS;
-}
-
-/* ---- publishing ---- */
-
-static void message_of(const struct outbox_row *row, struct bus_message *m)
-{
-    *m = (struct bus_message){.exchange = EVENT_EXCHANGE,
-        .routing_key = row->type,
-        .message_id = row->event_id,
-        .type = row->type,
-        .correlation_id = row->correlation_id,
-        .app_id = app()->service->name,
-        .content_type = "application/json",
-        .timestamp_s = row->created_at / USEC_PER_SEC,
-        .body = span_of(row->body)};
-    if (row->trace_parent)
-        m->headers[m->headers_count++] =
-            (struct bus_header){.name = "traceparent", .text = row->trace_parent};
-    m->headers[m->headers_count++] =
-        (struct bus_header){.name = "cloudEvents_specversion", .text = "1.0"};
-    m->headers[m->headers_count++] =
-        (struct bus_header){.name = "cloudEvents_id", .text = row->event_id};
-    m->headers[m->headers_count++] =
-        (struct bus_header){.name = "cloudEvents_type", .text = row->type};
-    m->headers[m->headers_count++] =
-        (struct bus_header){.name = "cloudEvents_source", .text = app()->service->name};
-}
-
-/* Publishes every row whose turn it is. 0 with their number; negative: not all were confirmed. */
-static int publish_round(struct window *w, int64_t deadline_us, size_t *ret_count)
-{
-    struct arena *a = fiber_arena();
-    size_t *at = arena_array(a, w->count, sizeof(*at)), n = 0;
-    for (size_t i = 0; i < w->count; i++)
-        if (w->results[i] == WAITS && (w->prior[i] == NO_PRIOR || w->results[w->prior[i]] == 0))
-            at[n++] = i;
-    *ret_count = n;
-    if (n == 0)
-        return 0;
-    struct bus_message *messages = arena_array(a, n, sizeof(*messages));
-    int *results = arena_array(a, n, sizeof(*results));
-    for (size_t i = 0; i < n; i++) {
-        message_of(w->rows[at[i]], &messages[i]);
-        results[i] = ERR_UNKNOWN;
-    }
-    int r = bus_publish(app()->bus, messages, n, results, deadline_us);
-    for (size_t i = 0; i < n; i++)
-        w->results[at[i]] = results[i];
-    return r < 0 ? ERR(r) : 0;
-}
-
-static void publish(struct window *w)
-{
-    int64_t deadline_us = clock_mono_us() + PUBLISH_TIME_US;
-    size_t count;
-    int r;
-    find_priors(w);
-    FAULT("relay_before_publish");
-    do
-        r = publish_round(w, deadline_us, &count);
-    while (r == 0 && count > 0);
-    error_clear();
-}
-
-/* ---- what became of them ---- */
-
-/* Why trying again at once is useless; NULL: it isn't. */
-static const char *parking_reason(int result)
-{
-    return result == BUS_RETURNED   ? "unroutable"
-           : result == ERR_PROTOCOL ? "refused"
-           : result == ERR_INVALID  ? "unsendable"
-           : result == -EMSGSIZE    ? "unsendable"
-                                    : NULL;
-}
-
-static bool behind_a_parked_one(const struct window *w, size_t i)
-{
-    while (w->results[i] == WAITS && w->prior[i] != NO_PRIOR)
-        i = w->prior[i];
-    return parking_reason(w->results[i]) != NULL;
-}
+/* ---- what became of a window ---- */
 
 /* "{1,2,3}" of the confirmed rows or of those to be parked, and the latters' reasons. */
 struct marks {
@@ -294,7 +155,7 @@ static int save(struct pg_tx *tx, const struct window *w, bool *ret_parked_went)
     struct marks out = {0}, aside = {0};
     bool parked_went = false;
     for (size_t i = 0; i < w->count; i++) {
-        const char *reason = parking_reason(w->results[i]);
+        const char *reason = window_parking_reason(w, i);
         if (w->results[i] == 0)
             marks_add(&out, w->rows[i]->seq, NULL);
         else if (reason)
@@ -314,45 +175,6 @@ static int save(struct pg_tx *tx, const struct window *w, bool *ret_parked_went)
         TRY(pg_commit(tx));
     *ret_parked_went = parked_went;
     return 0;
-}
-
-static void tell_parked(const struct outbox_row *row, const char *reason)
-{
-    metric_add(&parked, 1, row->type, reason);
-    if (row->parks == 0)
-        log_error("event parked: the broker has no place for it", LF_TEXT("eventId", row->event_id),
-            LF_TEXT("type", row->type), LF_TEXT("reason", reason));
-}
-
-static void tell_unconfirmed(const struct outbox_row *row, int result)
-{
-    metric_add(&failures, 1);
-    log_warn("event not confirmed, will be sent again", LF_TEXT("eventId", row->event_id),
-        LF_TEXT("type", row->type),
-        LF_TEXT("why", result == BUS_NACKED ? "the broker refused it" : error_name(result)));
-}
-
-/* Counts, logs the first failure, and tells whether something has to be sent again soon. */
-static bool tell(const struct window *w, size_t *ret_gone)
-{
-    bool again = false;
-    size_t gone = 0;
-    for (size_t i = 0; i < w->count; i++) {
-        const struct outbox_row *row = w->rows[i];
-        const char *reason = parking_reason(w->results[i]);
-        gone += w->results[i] == 0 || reason;
-        if (w->results[i] == 0)
-            metric_add(&published, 1, row->type);
-        else if (reason)
-            tell_parked(row, reason);
-        else if (!behind_a_parked_one(w, i)) {
-            if (!again)
-                tell_unconfirmed(row, w->results[i]);
-            again = true;
-        }
-    }
-    *ret_gone = gone;
-    return again;
 }
 
 /* ---- windows from the outbox ---- */
@@ -379,13 +201,13 @@ static int publish_claimed(struct window *w, struct progress *ret_progress)
     window_begin(w, claimed.rows.len);
     for (size_t i = 0; i < w->count; i++)
         w->rows[i] = PG_ROW(claimed, struct outbox_row, i);
-    publish(w);
+    window_publish(w);
     FAULT("relay_before_claimed_mark");
     TRY(save(tx, w, &parked_went));
     told = told || parked_went;
     ret_progress->claimed = w->count;
-    ret_progress->full = w->count == RELAY_WINDOW;
-    return tell(w, &ret_progress->gone) ? ERR(ERR_UNAVAILABLE) : 0;
+    ret_progress->full = w->count == WINDOW_LIMIT;
+    return window_tell(w, &ret_progress->gone) ? ERR(ERR_UNAVAILABLE) : 0;
 }
 
 /* Nothing is parked, so nothing has to wait behind it. */
@@ -462,14 +284,14 @@ static int relay_from_memory(struct progress *ret_progress)
     struct window w;
     size_t count;
     bool confirmed = true;
-    struct fresh_event *list = fresh_take(RELAY_WINDOW, &count), *e = list;
+    struct fresh_event *list = fresh_take(WINDOW_LIMIT, &count), *e = list;
     window_begin(&w, count);
     for (size_t i = 0; i < count; i++, e = e->next)
         w.rows[i] = &e->row;
-    publish(&w);
+    window_publish(&w);
     for (size_t i = 0; i < count; i++)
         if (w.results[i] == 0) {
-            metric_add(&published, 1, w.rows[i]->type);
+            window_tell_confirmed(w.rows[i]);
             mark_later(w.rows[i]);
             ret_progress->gone++;
         } else {
