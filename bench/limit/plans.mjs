@@ -10,7 +10,8 @@
 //     relays had to read them. In a suite that is full they come from memory: so one mark for all events of the batch.
 // An id (a UUID) that occurs for the first time within a batch was made by it, and is made anew when the plan is played. A
 // version that a statement asks for (version = $N, of a row whose id it names) goes on from play to play by as much as the
-// batch moved it: FOLDER/versions.before and .after tell.
+// batch moved it: FOLDER/versions.before and .after tell. The moment of that version (AND c.updated_at = $N) can't be foretold;
+// asked is whether it is another one than then, which costs the same.
 import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
@@ -110,6 +111,8 @@ function versioned(service, n, x) {
   return steps;
 }
 
+const playable = (sql) => sql.replaceAll(/\b(AND c\.updated_at) = (?=\$\d)/g, '$1 <> ');
+
 const escaped = (text) => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\t', '\\t').replaceAll('\r', '\\r');
 
 function plan(service, n) {
@@ -136,7 +139,7 @@ function plan(service, n) {
     });
   }
   if (!body.length) throw new Error(`${service} told its database nothing in batch ${n}`);
-  const head = [...statements].map(([name, s]) => `s ${escaped(name)}\t${escaped(s.sql)}`);
+  const head = [...statements].map(([name, s]) => `s ${escaped(name)}\t${escaped(playable(s.sql))}`);
   writeFileSync(`${folder}/${service}.${n}`, [`# ${visits} ${ids.size}`, ...head, ...body, ''].join('\n'));
 }
 
