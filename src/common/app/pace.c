@@ -24,7 +24,7 @@
 #define WAIT_US   (500 * USEC_PER_MS)
 #define TELL_US   (100 * USEC_PER_MS) /* twice that is remembered */
 #define START     32
-#define LEAST     4
+#define LEAST     1
 #define MOST      1024
 
 /* ---- the rule ---- */
