@@ -127,51 +127,32 @@ void outbox_wake(void)
 
 /* ---- what became of a window ---- */
 
-/* "{1,2,3}" of the confirmed rows or of those to be parked, and the latters' reasons. */
-struct marks {
-    struct buf seqs, reasons;
-    size_t count;
-};
-
-static const char *braced(struct buf *list)
-{
-    buf_put_char(list, '}');
-    const char *text = arena_strndup(fiber_arena(), list->ptr, list->len);
-    buf_deinit(list);
-    return text;
-}
-
-static void marks_add(struct marks *m, int64_t seq, const char *reason)
-{
-    buf_printf(&m->seqs, "%c%lld", m->count ? ',' : '{', (long long)seq);
-    if (reason)
-        buf_printf(&m->reasons, "%c%s", m->count ? ',' : '{', reason);
-    m->count++;
-}
-
 /* Writes down what is out and what is parked, in one round trip. */
 static int save(struct pg_tx *tx, const struct window *w, bool *ret_parked_went)
 {
-    struct marks out = {0}, aside = {0};
+    struct buf out = {0}, aside = {0}, reasons = {0};
     bool parked_went = false;
     for (size_t i = 0; i < w->count; i++) {
         const char *reason = window_parking_reason(w, i);
         if (w->results[i] == 0)
-            marks_add(&out, w->rows[i]->seq, NULL);
-        else if (reason)
-            marks_add(&aside, w->rows[i]->seq, reason);
+            pg_array_put_i64(&out, w->rows[i]->seq);
+        else if (reason) {
+            pg_array_put_i64(&aside, w->rows[i]->seq);
+            pg_array_put(&reasons, reason);
+        }
         parked_went |= w->results[i] == 0 && w->rows[i]->parks > 0;
     }
-    const char *out_seqs = braced(&out.seqs), *aside_seqs = braced(&aside.seqs),
-               *reasons = braced(&aside.reasons);
-    if (out.count)
+    bool any_out = out.len > 0, any_aside = aside.len > 0;
+    const char *out_seqs = pg_array_text(&out), *aside_seqs = pg_array_text(&aside),
+               *aside_reasons = pg_array_text(&reasons);
+    if (any_out)
         TRY(pg_queue(tx, &relay_statements[SQL_MARK], PG_ARGS(PG_TEXT(out_seqs))));
-    if (aside.count)
+    if (any_aside)
         TRY(pg_queue(
-            tx, &relay_statements[SQL_PARK], PG_ARGS(PG_TEXT(aside_seqs), PG_TEXT(reasons))));
+            tx, &relay_statements[SQL_PARK], PG_ARGS(PG_TEXT(aside_seqs), PG_TEXT(aside_reasons))));
     if (parked_went)
         TRY(pg_queue(tx, &relay_statements[SQL_UNPARK], PG_NO_ARGS));
-    if (out.count || aside.count)
+    if (any_out || any_aside)
         TRY(pg_commit(tx));
     *ret_parked_went = parked_went;
     return 0;
@@ -243,7 +224,7 @@ static int relay_from_outbox(struct progress *ret_progress)
 
 /* ---- windows from memory ---- */
 
-/* What went out and isn't marked yet: "{id,id". */
+/* What went out and isn't marked yet. */
 static struct {
     struct buf ids;
     size_t count;
@@ -258,7 +239,7 @@ static int mark(void)
     struct buf text = unmarked.ids;
     unmarked.ids = (struct buf){0};
     unmarked.count = 0;
-    const char *ids = braced(&text);
+    const char *ids = pg_array_text(&text);
     FAULT("relay_before_mark");
     return pg_query(app()->pg, &relay_statements[SQL_MARK_FRESH], PG_ARGS(PG_TEXT(ids)), &result);
 }
@@ -267,8 +248,8 @@ static void mark_later(const struct outbox_row *row)
 {
     if (unmarked.count == 0)
         unmarked.since_us = clock_mono_us();
-    buf_put_char(&unmarked.ids, unmarked.count++ ? ',' : '{');
-    buf_put_text(&unmarked.ids, row->event_id);
+    pg_array_put(&unmarked.ids, row->event_id);
+    unmarked.count++;
 }
 
 static int64_t mark_at_us(void)
