@@ -16,7 +16,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 
-#define LIMIT 1000
+#define LIMIT 4000
 
 static struct {
     struct fresh_event *first, **end;
@@ -147,7 +147,7 @@ struct fresh_event *fresh_take(size_t limit, size_t *ret_count)
     return list;
 }
 
-void fresh_forget(const char *event_id)
+bool fresh_forget(const char *event_id)
 {
     for (struct fresh_event **at = &fresh.first; *at; at = &(*at)->next) {
         struct fresh_event *e = *at;
@@ -158,6 +158,7 @@ void fresh_forget(const char *event_id)
             fresh.end = at;
         fresh.count--;
         mem_free(e);
-        return;
+        return true;
     }
+    return false;
 }

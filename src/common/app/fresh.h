@@ -39,5 +39,5 @@ bool fresh_missed(void);
 /* Takes out at most `limit`, the oldest first. They are the caller's, for fresh_free. */
 struct fresh_event *fresh_take(size_t limit, size_t *ret_count);
 void fresh_free(struct fresh_event *list);
-/* Drops the event if it is in the list: it has gone another way. */
-void fresh_forget(const char *event_id);
+/* Drops the event, which has gone another way; false: it was not in the list. */
+bool fresh_forget(const char *event_id);

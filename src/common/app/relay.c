@@ -6,8 +6,9 @@
  * that the outbox has to be told is what went out, a little later and for many windows at once.
  * Twice a second, and whenever something was committed that isn't in memory, it is read from the
  * outbox: what an earlier life left behind, what was in doubt when a connection was lost, what
- * others have put there. As long as such a look finds more than it can bring out, or something is
- * parked, or there are other processes of this service, every window is read from the outbox.
+ * others have put there. As long as such a look finds more than it can bring out that memory does
+ * not know, or something is parked, or there are other processes of this service, every window is
+ * read from the outbox.
  *
  * One such reader at a time per database: the claim takes a transaction-scoped advisory lock, so
  * several processes of a service may run and the events of one aggregate still leave in order (its
@@ -200,20 +201,29 @@ static int none_is_parked(bool *ret_none)
     return 0;
 }
 
-/* What was committed while this went on may be both in memory and among what was claimed. */
+/* Drops from memory what went out of the outbox; true: all of it was there. */
+static bool forget_all(const struct window *w)
+{
+    size_t known = 0;
+    for (size_t i = 0; i < w->count; i++)
+        known += w->results[i] == 0 && fresh_forget(w->rows[i]->event_id);
+    return known == w->count;
+}
+
+/* A look finds what is in memory as well, and in a crowd no more than that fits into its window.
+ * Then memory has the rest, in order, and stays open. */
 static int relay_from_outbox(struct progress *ret_progress)
 {
     struct window w = {0};
-    bool none_parked = false;
+    bool none_parked = false, complete = fresh_is_open() && !fresh_missed();
     told = false;
-    fresh_begin(fresh_is_open());
+    if (!complete)
+        fresh_begin(fresh_is_open());
     int r = publish_claimed(&w, ret_progress);
-    for (size_t i = 0; i < w.count && fresh_count() > 0; i++)
-        if (w.results[i] == 0)
-            fresh_forget(w.rows[i]->event_id);
+    complete = forget_all(&w) && complete;
     if (r == 0 && processes_alone())
         r = none_is_parked(&none_parked);
-    bool all_out = r == 0 && none_parked && !ret_progress->full;
+    bool all_out = r == 0 && none_parked && (complete || !ret_progress->full);
     if (all_out != fresh_is_open()) {
         told = told || fresh_missed();
         fresh_begin(all_out);
