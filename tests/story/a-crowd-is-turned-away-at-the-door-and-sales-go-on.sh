@@ -49,7 +49,8 @@ is "one order" "$(orders_of "$USER_ID")" 1
 
 # ---- a crowd ----
 
-limited 20 64
+line=64 # the longest that may stand inside
+limited 20 $line
 # drive NAME ARGS...: JSON in $WORK/NAME; refusals are expected, wrong answers and lost ones are not.
 drive() {
     local name=$1
@@ -86,7 +87,8 @@ that "of those most would have browsed, fewer bought" \
     quietly jq -e '.series.browse.shed > (.series.add.shed // 0) + (.series.checkout.shed // 0)' "$WORK/over"
 that "a sale is hardly ever refused" test "$(about '(.series.checkout.shed // 0) * 5')" -le "$sold"
 that "sales go on" awk -v sold="$sold" -v peak="$peak" 'BEGIN { exit !(sold / 5 >= peak / 2) }'
-that "about as quickly" awk -v now="$crowded" -v calm="$calm" 'BEGIN { exit !(now <= 4 * calm + 50) }'
+# Little's law: who comes last into a line of that length waits for all before him.
+that "nobody waits longer than in a full line" awk -v now="$crowded" -v sold="$sold" -v line="$line" 'BEGIN { exit !(now <= line * 5000 / sold + 50) }'
 that "five seconds after the crowd all is as before" awk -v now="$after" -v calm="$calm" 'BEGIN { exit !(now <= 2 * calm + 50) }'
 that "and hardly anybody is refused" test $((still * 10)) -le "$again"
 report "$(jq -cn --argjson peak "$peak" --argjson high "$high" --arg figures "$figures" '{peakPerSecond: $peak, offeredPerSecond: $high, figures: $figures}')"

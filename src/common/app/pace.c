@@ -5,14 +5,17 @@
  * more than TARGET_US: the others wait a little for their turn, nobody is refused. What waits is in
  * flight to the front (front.c), which refuses when it is too long.
  *
- * The limit goes down by what the lag is above the target, by a third at most, and up by a tenth
- * while it is well below and somebody has to wait: additive steps would be too slow from one sale
- * to hundreds. It is judged at most every JUDGE_US, for it takes a lag's time until a change shows.
+ * The limit goes down while the lag is above the target and up while it is below and somebody has
+ * to wait, the more the further off it is, but slowly: a lag's time passes until a change shows,
+ * and a rule that is quicker than that swings between too many and too few. By factors, for steps
+ * would be too slow from one sale to hundreds.
  *
  * Events that are older than OLD_US are the backlog of an outage. Sales must not wait for that:
  * it is the consumers who put it off (inbox.c). */
 
 #include "common/app/pace.h"
+
+#include <math.h>
 
 #include "common/app/metrics.h"
 #include "common/base/clock.h"
@@ -23,8 +26,10 @@
 #define JUDGE_US  (100 * USEC_PER_MS)
 #define WAIT_US   (500 * USEC_PER_MS)
 #define TELL_US   (100 * USEC_PER_MS) /* twice that is remembered */
+#define GAIN      0.125
+#define MOST_UP   1.1
 #define START     32
-#define LEAST     1
+#define LEAST     2
 #define MOST      1024
 
 /* ---- the rule ---- */
@@ -36,12 +41,10 @@ void pace_init(struct pace *p, int64_t now_us)
 
 static void judge(struct pace *p)
 {
-    if (p->worst_us > TARGET_US) {
-        double part = (double)TARGET_US / (double)p->worst_us;
-        p->limit *= part < 2.0 / 3 ? 2.0 / 3 : part;
-    } else if (p->worst_us < TARGET_US / 2 && p->full) {
-        p->limit *= 1.1;
-    }
+    double factor = p->worst_us > 0 ? pow((double)TARGET_US / (double)p->worst_us, GAIN) : MOST_UP;
+    if (factor > 1 && !p->full)
+        factor = 1;
+    p->limit *= factor < MOST_UP ? factor : MOST_UP;
     if (p->limit < LEAST)
         p->limit = LEAST;
     if (p->limit > MOST)
