@@ -55,8 +55,8 @@
 #define RETRY_CEILING_US  (1 * USEC_PER_SEC)
 #define PARKED_RETRY_US   (60 * USEC_PER_SEC)
 #define GATHER_SHARE      2
-#define GATHER_MIN_US     (3 * USEC_PER_MS)
-#define GATHER_MAX_US     (30 * USEC_PER_MS)
+#define GATHER_MIN_US     (20 * USEC_PER_MS)
+#define GATHER_MAX_US     (40 * USEC_PER_MS)
 
 static const struct field outbox_fields[] = {
     FIELD_I64(struct outbox_row, seq, "seq"),

@@ -32,7 +32,7 @@ enum mark { MARK_OPEN, MARK_ACK, MARK_SETTLED };
 
 #define HAND_AGAIN_US (200 * USEC_PER_MS)
 #define GATHER_SHARE  4
-#define GATHER_MIN_US (5 * USEC_PER_MS)
+#define GATHER_MIN_US (25 * USEC_PER_MS)
 #define GATHER_MAX_US (60 * USEC_PER_MS)
 
 void puller_init(struct puller *p, const char *tag)

@@ -207,6 +207,29 @@ Test(outbox, what_was_just_committed__goes_out_from_memory_and_is_marked_later)
     frame_run(from_memory, NULL);
 }
 
+/* More is in memory than a look into the outbox takes at once. */
+static void crowd(void)
+{
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    cr_assert_eq(outbox_start(), 0);
+    cr_assert(EVENTUALLY(fresh_is_open(), 5000));
+    cr_assert_eq(pg_begin(app()->pg, &tx), 0);
+    for (int i = 0; i < 450; i++)
+        cr_assert_eq(
+            outbox_add(tx, &happened, i % 2 ? "a" : "b", &(struct happened){"well", i}), 0);
+    cr_assert_eq(pg_commit(tx), 0);
+    outbox_wake();
+    for (int64_t until_us = clock_mono_us() + 10 * USEC_PER_SEC;
+         rabbit_admin_depth(admin, queue) < 450 && clock_mono_us() < until_us; sleep_ms(5))
+        cr_assert(fresh_is_open());
+    cr_assert(EVENTUALLY(count_of("outbox WHERE published_at IS NULL") == 0, 5000));
+    cr_assert_eq(rabbit_admin_depth(admin, queue), 450, "each went once");
+}
+Test(outbox, a_look_that_finds_but_what_memory_knows__leaves_it_open)
+{
+    frame_run(crowd, NULL);
+}
+
 /* A slow transaction adds first and commits last; a quick one in between takes the relay's look. */
 static int64_t slow_committed_us;
 
