@@ -15,7 +15,7 @@ run=$EPOCHSECONDS$$
 event() {
     local body
     EVENT=${3:-$(uuid)}
-    body=$(jq -nc --arg t "$1" --argjson p "$2" --arg i "$EVENT" --arg at "$(date -u +%FT%TZ)" \
+    body=$(jq -nc --arg t "$1" --argjson p "$2" --arg i "$EVENT" --arg at "$(date -u +%FT%T.%6NZ)" \
         '{eventId: $i, eventType: $t, type: $t, eventVersion: "1.0", timestamp: $at, source: "test",
           aggregateId: $i, correlationId: "test-\($i)", payload: $p}'" | ${4:-.}")
     management POST /api/exchanges/%2f/order-events/publish -d "$(jq -nc --arg k "$1" --arg b "$body" --arg i "$EVENT" \
