@@ -26,7 +26,7 @@
 #define JUDGE_US  (100 * USEC_PER_MS)
 #define WAIT_US   (500 * USEC_PER_MS)
 #define TELL_US   (100 * USEC_PER_MS) /* twice that is remembered */
-#define GAIN      0.125 /* a power */
+#define GAIN      0.125
 #define MOST_UP   1.1
 #define START     32
 #define LEAST     2
