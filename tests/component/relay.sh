@@ -151,6 +151,7 @@ check "it is told" until_true 8 shows '[!] outbox: 3 events are parked'
 check "and measured" until_true 8 parked_and_held_are "3 6"
 check "by its type and reason" test "$(metric 'souk_events_parked_total{type="order.cancelled",reason="unroutable"}')" -ge 3
 is "the service goes on" "$(curl -sS -o /dev/null -w '%{http_code}' "$ORDER_SERVICE_URL/readyz")" 200
+management POST /api/bindings/%2f/e/order-events/q/seller-updates-queue -d '{"routing_key": "order.#"}'
 (rabbitmq_up) >/dev/null 2>&1 || true # it imports, and then finds our probe one queue too much
 trap _end EXIT
 # What the relay does by itself once a minute.
@@ -158,6 +159,8 @@ sql order 'UPDATE outbox SET parked_at = NULL WHERE parked_at IS NOT NULL'
 check "when the topology is mended they go, in order" until_true 10 pending_is 0
 is "with what waited behind them" "$(take_all | wc -l)" 6
 check "and that is told" until_true 8 shows '[+] outbox'
+is "a binding that the definitions don't know is undone" "$(management GET /api/bindings/%2f/e/order-events/q/seller-updates-queue |
+    jq -r 'map(.routing_key) | sort | join(" ")')" "order.cancelled order.completed order.created user.deactivated"
 
 management DELETE "/api/queues/%2f/$probe"
 sql order 'DELETE FROM outbox'

@@ -129,6 +129,18 @@ rabbitmq_import() {
     esac
 }
 
+# An import only adds: what an older definitions.json bound to our queues, and this one does not, would go on filling them.
+rabbitmq_unbind() {
+    local binding
+    management GET /api/exchanges/%2f/order-events/bindings/source | jq -r --slurpfile definitions "$DEFINITIONS" '
+        ($definitions[0].queues | map(.name)) as $queues
+        | ($definitions[0].bindings | map([.source, .destination, .routing_key])) as $wanted
+        | .[] | select(.destination | IN($queues[]))
+        | select([.source, .destination, .routing_key] | IN($wanted[]) | not)
+        | "\(.source)/q/\(.destination)/\(.properties_key | @uri)"' |
+        while read -r binding; do management DELETE "/api/bindings/%2f/e/$binding"; done
+}
+
 # An import may be partial without a word, so soukctl compares. The servers start while the tree is
 # built: this comes after both.
 rabbitmq_compare() {
@@ -155,6 +167,7 @@ rabbitmq_up() {
     rabbitmq_first
     await rabbitmq 60 http_answers "$(management_url)/api/overview"
     rabbitmq_import
+    rabbitmq_unbind
 }
 
 # Any answer will do: without a password it is 401.
