@@ -43,6 +43,36 @@ load 2 "a limit that is none is exit 2" browse --fail-if 'browse.p50'
 load 2 "so is a plan that is none" browse --rate 5@
 load 3 "nobody at home is exit 3" browse --target http://127.0.0.1:1
 
+# Through TLS: an nginx of our own before the gateway, with one certificate for its address and one for somebody else's.
+certificate() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj "/CN=$1" -addext "subjectAltName=$2" \
+        -keyout "$WORK/$1.key" -out "$WORK/$1.pem" 2>"$WORK/err" || die "no certificate: $(cat "$WORK/err")"
+}
+certificate right IP:127.0.0.1
+certificate wrong DNS:another.example
+right=$((PORT_BASE + 18)) wrong=$((PORT_BASE + 19))
+server() {
+    printf 'server { listen 127.0.0.1:%s ssl; ssl_certificate %s.pem; ssl_certificate_key %s.key; location / { proxy_pass %s; proxy_http_version 1.1; proxy_set_header Connection ""; } }\n' \
+        "$2" "$WORK/$1" "$WORK/$1" "$(public_url)"
+}
+{
+    echo "daemon off; master_process off; pid $WORK/tls.pid; events {} http { access_log off;"
+    for kind in client_body proxy fastcgi uwsgi scgi; do echo "${kind}_temp_path $WORK/tls.$kind;"; done
+    server right $right
+    server wrong $wrong
+    echo '}'
+} >"$WORK/tls.conf"
+PATH=$PATH:/usr/sbin nginx -c "$WORK/tls.conf" -e stderr 2>"$WORK/err" &
+at_end "kill $! 2>/dev/null"
+wait_until 100 port_open $wrong || die "no TLS: $(cat "$WORK/err")"
+load 0 "a shop behind TLS passes" buy "${short[@]}" --target "https://127.0.0.1:$right" --ca "$WORK/right.pem"
+run_says "with sales" '.errors == 0 and .series.checkout.good > 0'
+load 3 "a certificate that nobody vouches for is exit 3" browse "${short[@]}" --target "https://127.0.0.1:$right"
+that "and named" grep -q 'self-signed certificate' "$WORK/load.text"
+load 3 "so is somebody else's" browse "${short[@]}" --target "https://127.0.0.1:$wrong" --ca "$WORK/wrong.pem"
+that "and named" grep -q 'IP address mismatch' "$WORK/load.text"
+load 0 "unless anything is believed" browse "${short[@]}" --target "https://127.0.0.1:$wrong" --insecure
+
 # Shoppers that are kept.
 people() { sql auth "SELECT count(*) FROM users WHERE email LIKE 'shopper-%@load.example'"; }
 load 0 "shoppers are kept in a file" browse "${short[@]}" --keep "$WORK/kept"
