@@ -399,6 +399,7 @@ int inbox_start(void)
     consumer = bus_consume(app()->bus, &(struct bus_consumer_config){.queue = app()->service->queue,
                                            .batch_limit = BATCH_LIMIT,
                                            .gather_us = app()->service->gather_us,
+                                           .sharers = processes_count(),
                                            .on_batch = on_batch});
     return app_every("inbox purge", 3600 * USEC_PER_SEC, inbox_purge);
 }

@@ -185,13 +185,13 @@ unsigned processes_start(unsigned count)
     }
 }
 
-bool processes_alone(void)
+unsigned processes_count(void)
 {
-    return keeper.count <= 1;
+    return keeper.count ? keeper.count : 1;
 }
 
 int64_t processes_share(int64_t whole, int64_t least)
 {
-    int64_t count = keeper.count ? keeper.count : 1, share = (whole + count - 1) / count;
+    int64_t count = processes_count(), share = (whole + count - 1) / count;
     return share < least ? least : share;
 }

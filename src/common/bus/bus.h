@@ -96,6 +96,7 @@ struct bus_consumer_config {
     unsigned prefetch;    /* default 100 */
     unsigned batch_limit; /* default 50 */
     int64_t gather_us;    /* at least so long from one batch to the next, unless it is full */
+    unsigned sharers;     /* consumers like this one on the queue, it included; default 1 */
     bus_batch_fn on_batch;
     void *ctx;
 };

@@ -143,6 +143,7 @@ struct bus_consumer *bus_consume(struct bus *b, const struct bus_consumer_config
     c->wish = (struct consumer_wish){.queue = c->queue,
         .prefetch = prefetch < PREFETCH_LIMIT ? prefetch : PREFETCH_LIMIT,
         .batch_limit = number_or(config->batch_limit, BATCH_LIMIT),
+        .sharers = number_or(config->sharers, 1),
         .gather_us = config->gather_us,
         .run = true};
     b->consumer = c;

@@ -76,7 +76,7 @@ struct settlement_list {
 
 struct consumer_wish {
     const char *queue; /* NULL: nobody consumes */
-    unsigned prefetch, batch_limit;
+    unsigned prefetch, batch_limit, sharers;
     int64_t gather_us;
     bool run;        /* false: paused or stopped */
     uint64_t serial; /* of the last change */
