@@ -384,6 +384,43 @@ Test(consumer, consume__two_on_one_queue__share_it_and_handle_each_message_once)
     fixture_run("compete", 10, compete);
 }
 
+/* When the last batch came, and how long after the one before. */
+struct stamps {
+    struct bus_consumer *consumer;
+    unsigned calls;
+    int64_t last_us, apart_us;
+};
+
+static void stamp(void *ctx, struct bus_message *const *deliveries, size_t count)
+{
+    struct stamps *s = ctx;
+    s->apart_us = clock_mono_us() - s->last_us;
+    s->last_us += s->apart_us;
+    s->calls++;
+    bus_ack(s->consumer, deliveries[count - 1]->tag, true);
+}
+
+static PARKS void sharing(struct fixture *x)
+{
+    struct stamps s = {0};
+    s.consumer = bus_consume(x->bus, &(struct bus_consumer_config){.queue = "q.sharing",
+                                         .gather_us = 200 * USEC_PER_MS,
+                                         .sharers = 3,
+                                         .on_batch = stamp,
+                                         .ctx = &s});
+    publish_numbered(x->bus, "sharing.a", 1);
+    cr_assert(EVENTUALLY(s.calls == 1, 10000));
+    publish_numbered(x->bus, "sharing.a", 1);
+    cr_assert(EVENTUALLY(s.calls == 2, 10000));
+    cr_assert_gt(s.apart_us, 400 * USEC_PER_MS);
+    cr_assert_eq(bus_consumer_stop(s.consumer, in_ms(5000)), 0);
+}
+
+Test(consumer, consume__one_of_three_on_a_queue__gathers_three_times_as_long)
+{
+    fixture_run("sharing", 10, sharing);
+}
+
 static PARKS void late_queue(struct fixture *x)
 {
     rabbit_admin_delete_queue(x->admin, "q.late");
