@@ -325,8 +325,8 @@ static int relay_window(struct progress *ret_progress)
 }
 
 /* A window has its price, whatever its size. So under load the next one waits until
- * GATHER_SHARE times as long as the last one took are over, and as many times that as there are
- * processes, each with a part of the events; after a quiet moment it doesn't. */
+ * GATHER_SHARE times as long as the last one took are over, and longer where processes have a part
+ * of the events each; after a quiet moment it doesn't. */
 static void gather(void)
 {
     int64_t until_us = looked_us + gather_us, now = clock_mono_us();
@@ -344,8 +344,9 @@ static int relay_all(bool *ret_found, bool *ret_progress)
         nudged = false;
         looked_us = clock_mono_us();
         int r = relay_window(&p);
-        gather_us = processes_count() * usec_clamp(GATHER_SHARE * (clock_mono_us() - looked_us),
-                                            GATHER_MIN_US, GATHER_MAX_US);
+        int64_t least_us = usec_clamp(processes_count() * GATHER_MIN_US, 0, GATHER_MAX_US);
+        gather_us =
+            usec_clamp(GATHER_SHARE * (clock_mono_us() - looked_us), least_us, GATHER_MAX_US);
         arena_reset(fiber_arena());
         *ret_found |= p.claimed > 0;
         *ret_progress |= p.gone > 0;

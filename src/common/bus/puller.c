@@ -11,7 +11,8 @@
  * until the consumer has been idle for GATHER_SHARE times as long as the last batch took it, within
  * bounds, or until the batch is full. After a quiet moment nothing waits; on a machine that is busy
  * a batch takes longer, so that the next one holds more. Whose events nobody waits for may ask for
- * longer pauses. Who shares the queue gets a part of its events, and waits as many times as long.
+ * longer pauses. Who shares the queue gets a part of its events, and waits longer within the
+ * bounds.
  *
  * Pausing cancels, waits for the batch that is out, sends its acks, and closes the channel, which
  * gives back what was not handed out. (Giving that back one by one, at once, lost acks: with so
@@ -203,10 +204,10 @@ int64_t puller_hand_after_us(const struct puller *p)
 void puller_batch_done(struct puller *p)
 {
     int64_t took_us = clock_mono_us() - p->handed_us;
-    int64_t gather_us = usec_clamp(GATHER_SHARE * took_us, GATHER_MIN_US, GATHER_MAX_US);
-    if (gather_us < p->wish.gather_us)
-        gather_us = p->wish.gather_us;
-    p->gather_until_us = p->handed_us + gather_us * p->wish.sharers;
+    int64_t least_us = usec_clamp(p->wish.sharers * GATHER_MIN_US, 0, GATHER_MAX_US);
+    int64_t gather_us = usec_clamp(GATHER_SHARE * took_us, least_us, GATHER_MAX_US);
+    p->gather_until_us =
+        p->handed_us + (gather_us < p->wish.gather_us ? p->wish.gather_us : gather_us);
     p->batch_out = false;
 }
 
