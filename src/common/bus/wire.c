@@ -33,6 +33,7 @@
 #define LOGIN_TIMEOUT_S   3
 #define FRAMES_PER_READ   512
 #define HEARTBEATS_MISSED 2
+#define CLOSE_PATIENCE_US (5 * USEC_PER_SEC)
 #define OUT_KEPT          (64 * 1024) /* larger buffers are given back once they are empty */
 
 enum assembly { ASSEMBLY_NONE, ASSEMBLY_HEADER, ASSEMBLY_BODY };
@@ -42,6 +43,7 @@ struct wire {
     int fd;
     unsigned heartbeat_s;
     int64_t last_read_us, last_write_us;
+    int64_t closing_us; /* since when channel.close-ok is due; 0: it is not */
     struct buf out;
     size_t out_sent;
     char why[200];
@@ -247,6 +249,8 @@ bool wire_is_stale(const struct wire *w)
 int wire_tick(struct wire *w)
 {
     int64_t now = clock_mono_us(), beat_us = w->heartbeat_s * USEC_PER_SEC;
+    if (w->closing_us != 0 && now > w->closing_us + CLOSE_PATIENCE_US)
+        return wire_lost(w, "the broker did not answer channel.close");
     if (beat_us == 0)
         return 0;
     if (wire_is_stale(w))
@@ -295,8 +299,11 @@ void wire_nack(struct wire *w, uint64_t tag, bool requeue)
         &(amqp_basic_nack_t){.delivery_tag = tag, .requeue = requeue});
 }
 
+/* A channel of RabbitMQ 3.10.8 that crashes over a basic.cancel it has just been sent, while it is
+ * being closed, never answers, and its connection lives on (badkey in rabbit_channel). */
 void wire_close_channel(struct wire *w)
 {
+    w->closing_us = clock_mono_us();
     encode_method(&w->out, 1, AMQP_CHANNEL_CLOSE_METHOD,
         &(amqp_channel_close_t){
             .reply_code = AMQP_REPLY_SUCCESS, .reply_text = amqp_cstring_bytes("done")});
@@ -429,6 +436,7 @@ static int take_method(struct wire *w, const amqp_method_t *m, wire_event_fn fn,
         fn(ctx, &(struct wire_event){.kind = WIRE_CANCELED});
         return wire_lost(w, "the broker cancelled the consumer (is its queue gone?)");
     case AMQP_CHANNEL_CLOSE_OK_METHOD:
+        w->closing_us = 0;
         fn(ctx, &(struct wire_event){.kind = WIRE_CLOSE_OK});
         return 0;
     case AMQP_CONNECTION_CLOSE_OK_METHOD:

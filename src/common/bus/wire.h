@@ -57,7 +57,8 @@ int wire_read(struct wire *w, wire_event_fn fn, void *ctx);
 /* When two heartbeats will have been missed; USEC_NEVER for NULL. */
 int64_t wire_stale_us(const struct wire *w);
 bool wire_is_stale(const struct wire *w); /* silent for two heartbeats: send it nothing more */
-/* Heartbeats both ways; negative when the broker was silent for two of them. */
+/* Heartbeats both ways; negative when the broker was silent for two of them, or owes us the answer
+ * to channel.close. */
 int wire_tick(struct wire *w);
 const char *wire_why(const struct wire *w);
 

@@ -142,6 +142,28 @@ Test(worker, broker_frozen__publishes_time_out_while_the_loop_ticks__and_recover
     fixture_run("freeze", 2, freeze);
 }
 
+static PARKS void close_unanswered(struct fixture *x)
+{
+    struct collector *c = collector_start(x->bus, "q.unanswered", 10);
+    publish_numbered(x->bus, "unanswered.a", 1);
+    cr_assert(EVENTUALLY(c->deliveries == 1, 10000));
+    rabbit_server_freeze(the_server());
+    bus_consumer_pause(c->consumer);
+    bool given_up = EVENTUALLY(!bus_state(x->bus).consume_connected, 15000);
+    rabbit_server_thaw(the_server());
+    cr_assert(given_up, "waits for ever");
+    bus_consumer_resume(c->consumer);
+    publish_numbered(x->bus, "unanswered.a", 2);
+    cr_assert(EVENTUALLY(collector_distinct(c) == 2, 20000));
+    cr_assert_eq(bus_consumer_stop(c->consumer, in_ms(5000)), 0);
+}
+
+Test(worker, broker_owes_the_answer_to_a_pause__is_given_up_and_found_again, .timeout = 60)
+{
+    NEEDS_OWN_BROKER();
+    fixture_run("unanswered", 60, close_unanswered);
+}
+
 static PARKS void freeze_and_end(struct fixture *x)
 {
     struct bus_message m = message_to("x", "end.a", "1");
