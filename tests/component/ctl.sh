@@ -30,9 +30,9 @@ ids() {
 uuid() { sed 's/^\(.\{14\}\)./\17/' /proc/sys/kernel/random/uuid; }
 inbox_has() { [ "$(sql order "SELECT count(*) FROM inbox WHERE event_id IN ('${1//,/\',\'}')")" = "$2" ]; }
 
-# send TYPE BODY ID: as an event of ours
+# send TYPE BODY ID: as an event of ours, under the key KEY or its type
 send() {
-    jq -n --arg type "$1" --arg body "$2" --arg id "$3" '{routing_key: $type, payload: $body, payload_encoding: "string",
+    jq -n --arg key "${KEY:-$1}" --arg type "$1" --arg body "$2" --arg id "$3" '{routing_key: $key, payload: $body, payload_encoding: "string",
         properties: {delivery_mode: 2, message_id: $id, type: $type, user_id: "ops", content_type: "application/json"}}' |
         management POST /api/exchanges/%2f/order-events/publish --data-binary @/dev/fd/9 9<&0 | jq -e .routed >/dev/null
 }
@@ -101,7 +101,7 @@ incomplete=$ID
 for _ in 1 2; do event payment.failed 2.0 "$(uuid)"; done
 event payment.refunded 2.0 "$(uuid)" '. + {cardToken: "hush"}'
 secret=$ID
-event payment.teleported 1.0 "$(uuid)"
+KEY=payment.failed event payment.teleported 1.0 "$(uuid)"
 send payment.completed 'not { json' broken-1
 check 'eight poison events are dead letters' until_true 10 dead 8
 ctl dlq list --json
@@ -245,8 +245,8 @@ ctl dlq redrive --all --stop-on-refail --json
 gives 'run again, it does the rest' 0 ".redriven == $left and .handled == $left"
 check 'nothing was lost' inbox_has "$all" 45
 check 'nothing is left' dead 0
-is 'three more queues that are bound to the event saw nothing of it' "$(told)" "$told_before"
-is '... and had each event once from the beginning' "$told_before" 'notification-queue 45 ai-events-queue 45 payment-settlement-queue 45 '
+is 'three other queues, one of them bound to the event, saw nothing of it' "$(told)" "$told_before"
+is '... and that one had each event once from the beginning' "$told_before" 'notification-queue 45 ai-events-queue 0 payment-settlement-queue 0 '
 
 # ---- round and round ----
 

@@ -15,7 +15,7 @@ declare -A QUEUE=([cart]=cart-queue [order]=order-queue [payment]=payment-settle
 # the type that it claims.
 declare -A LIAR=([cart]='auth user.registered order.completed' [order]='seller inventory.updated payment.completed'
     [payment]='auth user.deactivated order.created' [seller]='auth user.deactivated order.created'
-    [notification]='payment payment.completed order.created' [aibuddy]='payment payment.completed order.created')
+    [notification]='payment payment.completed order.created' [aibuddy]='auth user.deactivated order.created')
 
 # fresh: FRESH is a new UUID, without a process for each.
 fresh() { read -r FRESH </proc/sys/kernel/random/uuid && FRESH=${FRESH:0:14}7${FRESH:15}; }
