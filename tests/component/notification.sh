@@ -69,9 +69,9 @@ is 'each by its own template' "$(mails "$address" | jq -r '[.[].messageId | capt
     'order_cancelled order_confirmation order_shipped payment_receipt payment_refunded'
 is 'the cancellation with its reason, the refund with the sum of all' \
     "$(mails "$address" | jq '[.[].text | select(contains("Reason: changed my mind") or contains("so far: 30.00 EUR"))] | length')" 2
-ignored() { curl -fsS "$NOTIFICATION_SERVICE_URL/metrics" | awk '/^souk_events_handled_total\{type="order.updated",result="ignored"/ { n = $2 } END { print n + 0 }'; }
+ignored() { curl -fsS "$NOTIFICATION_SERVICE_URL/metrics" | awk '/^souk_events_handled_total\{type="inventory.low_stock",result="ignored"/ { n = $2 } END { print n + 0 }'; }
 before=$(ignored)
-event order.updated "$(moved "$o" "$ann" "$address" paid)"
+event inventory.low_stock "$(jq -nc --arg u "$ann" '{sku: "TEA-1", sellerId: $u, available: 1, threshold: 2}')"
 passed_over() { [ "$(ignored)" -gt "$before" ]; } # others may wait in the queue, too
 check 'what needs no mail is passed over' until_true 8 passed_over
 is 'and leaves no row' "$(sql notification "SELECT count(*) FROM deliveries WHERE event_id = '$EVENT'")" 0
