@@ -71,7 +71,7 @@ CREATE EXTENSION IF NOT EXISTS pgcrypto;
 CREATE FUNCTION pg_temp.scram(password text) RETURNS text LANGUAGE plpgsql AS $scram$
 DECLARE
     salt CONSTANT bytea := gen_random_bytes(16);
-    salted CONSTANT bytea := hmac(salt || '\x00000001', password::bytea, 'sha256');
+    salted CONSTANT bytea := hmac(salt || '\x00000001', convert_to(password, 'UTF8'), 'sha256');
 BEGIN
     RETURN format('SCRAM-SHA-256$1:%s$%s:%s', encode(salt, 'base64'),
         encode(sha256(hmac('Client Key', salted, 'sha256')), 'base64'), encode(hmac('Server Key', salted, 'sha256'), 'base64'));

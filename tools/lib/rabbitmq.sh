@@ -129,7 +129,8 @@ rabbitmq_import() {
     esac
 }
 
-# An import only adds: what an older definitions.json bound to our queues, and this one does not, would go on filling them.
+# An import only adds: what an older definitions.json bound to our queues, and this one does not, would go on filling them. Not
+# soukctl topology apply --prune, for this may come before there is a soukctl, and leaves an operator's policies alone.
 rabbitmq_unbind() {
     local binding
     management GET /api/exchanges/%2f/order-events/bindings/source | jq -r --slurpfile definitions "$DEFINITIONS" '
