@@ -4,7 +4,8 @@
  * a chunk gets one of its own, put behind the current one so that the current one's free space
  * stays in use. A reset keeps the current chunk, which is the largest of the ordinary ones: a
  * request like the one before then costs no malloc at all, and one huge request does not leave its
- * memory behind.
+ * memory behind. A chunk that was much too large for many rounds is given back: fibers that live
+ * long have small work for hours after a backlog's.
  *
  * One chunk of the first size is kept by each thread when its arena is freed: many arenas live for
  * one function, need one chunk, and would pay more for its malloc and free than for their work.
@@ -43,6 +44,7 @@
 static_assert(_Alignof(max_align_t) <= ARENA_ALIGN, "aligned for any type");
 
 enum { CHUNK_SMALL = 256, CHUNK_FIRST = 8 * 1024, CHUNK_LAST = 64 * 1024 };
+enum { ROOMY_ROUNDS = 64 }; /* in a row, each with less than a quarter of the chunk */
 
 struct chunk {
     struct chunk *next;
@@ -61,6 +63,7 @@ struct arena {
     size_t at;           /* where its free space begins */
     size_t used;
     size_t first;            /* of the first chunk */
+    unsigned roomy;          /* rounds that needed much less than the chunk, in a row */
     struct adopted *adopted; /* newest first */
 };
 
@@ -121,9 +124,20 @@ static void arena_dispose_adopted(struct arena *a)
     }
 }
 
+static void drop_if_roomy(struct arena *a, size_t used)
+{
+    bool roomy = a->chunk->size > a->first && used < a->chunk->size / 4;
+    a->roomy = roomy ? a->roomy + 1 : 0;
+    if (a->roomy < ROOMY_ROUNDS)
+        return;
+    chunk_free(a->chunk, 0); /* wiped already */
+    a->chunk = NULL;
+    a->roomy = 0;
+}
+
 void arena_reset(struct arena *a)
 {
-    size_t used = a->at;
+    size_t used = a->at, used_in_all = a->used;
     arena_dispose_adopted(a);
     a->used = 0;
     a->at = 0;
@@ -139,6 +153,7 @@ void arena_reset(struct arena *a)
     a->chunk->next = NULL;
     chunk_wipe(a->chunk, used);
     ASAN_POISON_MEMORY_REGION(a->chunk->data, a->chunk->size);
+    drop_if_roomy(a, used_in_all);
 }
 
 void arena_free(struct arena *a)

@@ -75,9 +75,12 @@ struct pg_pool_config {
     int64_t statement_timeout_us; /* default 5 s: the client's own deadline per wait */
     bool async_commit;            /* synchronous_commit=off: only for data that may be rebuilt */
     bool reuse_plans;             /* as pg_reuse_plans(), for all statements of the pool */
+    int64_t swollen_us; /* default 10 s: how long an idle connection keeps room for long messages */
 };
 
-/* Makes the pool; connections are opened when first needed and reopened with jittered back-off. */
+/* Makes the pool; connections are opened when first needed and reopened with jittered back-off.
+ * One that had a message of more than 64 KiB, and none since `swollen_us`, is closed when it is
+ * idle: libpq never gives back the room that one took. */
 struct pg_pool *pg_pool_new(struct loop *l, const struct pg_pool_config *config);
 void pg_pool_free(struct pg_pool *p); /* no transaction may be open */
 /* Whether a connection can be had now: 0, or ERR_UNAVAILABLE with a note naming host, port and

@@ -29,8 +29,9 @@
 #include <libpq-fe.h>
 #undef pg_result
 
-#define ARGS_LIMIT  64
-#define NUMBER_SIZE 32
+#define ARGS_LIMIT   64
+#define NUMBER_SIZE  32
+#define LONG_MESSAGE ((size_t)64 * 1024) /* libpq's buffers begin with 16 KiB, and never shrink */
 
 struct pg_prepared {
     const struct pg_statement *statement; /* NULL: free slot */
@@ -74,6 +75,12 @@ static struct pg_prepared *prepared_entry(struct pg_link *l, const struct pg_sta
         l->prepared_count++;
     }
     return p;
+}
+
+static void note_message(struct pg_link *l, size_t len)
+{
+    if (len > LONG_MESSAGE)
+        l->swollen_us = clock_mono_us();
 }
 
 /* ---- collecting answers ---- */
@@ -127,6 +134,7 @@ static void step_succeeded(struct pg_link *l, const struct pg_step *step, PGresu
         prepared_entry(l, step->statement)->state = PREPARED_YES;
     if (step->min_affected > 0 && affected_rows(res) < step->min_affected && !failed_already(l))
         l->unmet = step->outcome;
+    note_message(l, PQresultMemorySize(res));
     if (step->keep) {
         result_drop(&l->kept);
         l->kept = res;
@@ -302,16 +310,21 @@ int pg_link_send(
     struct pg_link *l, const struct pg_statement *s, struct pg_args args, struct pg_want want)
 {
     struct arg_texts texts;
+    size_t len = 0;
 
     if (l->broken)
         return lost(l, false);
     if (args.count > ARGS_LIMIT)
         return ERR(ERR_INVALID);
-    for (size_t i = 0; i < args.count; i++)
+    for (size_t i = 0; i < args.count; i++) {
         if (arg_text(&args.at[i], texts.numbers[i], &texts.at[i]) < 0) {
             error_note("statement %s: argument %zu holds a NUL byte", s->name, i + 1);
             return ERR(ERR_INVALID);
         }
+        len += texts.at[i] ? strlen(texts.at[i]) : 0;
+    }
+    l->queued += len;
+    note_message(l, l->queued);
     TRY(link_prepare(l, s));
     if (!PQsendQueryPrepared(l->conn, s->name, (int)args.count, texts.at, NULL, NULL, 0)) {
         link_break(l);
@@ -417,6 +430,7 @@ int pg_link_wait(struct pg_link *l, bool decisive, int64_t timeout_us)
         return lost(l, false);
     l->done = LATCH_INIT;
     l->round_trips++;
+    l->queued = 0;
     step_push(l, (struct pg_step){.kind = PG_STEP_SYNC});
     if (PQpipelineSync(l->conn))
         link_flush(l);
@@ -566,6 +580,8 @@ int pg_link_open(struct pg_link *l, int64_t deadline_us)
         event_new(loop_base(l->loop), PQsocket(l->conn), EV_WRITE | EV_PERSIST, on_writable, l);
     event_add(l->reading, NULL);
     l->broken = l->stale = false;
+    l->queued = 0;
+    l->swollen_us = 0;
     return 0;
 }
 

@@ -71,7 +71,9 @@ struct pg_link {
     const char *failed_name;     /* …and whose it was */
     int unmet;                   /* or the outcome of the first expectation that was not met */
     uint64_t round_trips;
-    int64_t taken_us; /* when its fiber got it */
+    int64_t taken_us;   /* when its fiber got it */
+    size_t queued;      /* bytes of arguments since the last sync */
+    int64_t swollen_us; /* when it last had a long message; 0: never */
 };
 
 void pg_link_init(struct pg_link *l, struct loop *loop, struct pg_target *target);

@@ -3,7 +3,11 @@
  *
  * A server that is away must cost its callers nothing: after a failed attempt the pool is down, and
  * until the next attempt is due (100 to 500 ms later, jittered, one at a time) everybody else is
- * refused at once. The first success ends it. */
+ * refused at once. The first success ends it.
+ *
+ * libpq keeps the room of the longest message of a connection for as long as that lives: some
+ * hundred KiB of each after a backlog. So one that had a long message, and needs it no more, is
+ * closed, idle ones only and one at a time, for the next one costs some milliseconds. */
 
 #include "common/base/crypto.h"
 #include "common/base/mem.h"
@@ -11,18 +15,19 @@
 
 #define RETRY_MIN_US (100 * USEC_PER_MS)
 #define RETRY_MAX_US (500 * USEC_PER_MS)
+#define SWOLLEN_US   (10 * USEC_PER_SEC)
 
 struct pg_pool {
     struct loop *loop;
     struct pg_target target;
     unsigned size;
-    int64_t connect_timeout_us, statement_timeout_us;
+    int64_t connect_timeout_us, statement_timeout_us, swollen_us;
     struct semaphore slots;
     struct pg_link *links;
     struct pg_link *idle, *closed;
 
     bool down, probing;
-    int64_t retry_at_us;
+    int64_t retry_at_us, slim_at_us;
     unsigned open;
     uint64_t transactions, errors, round_trips;
     int64_t busy_us;
@@ -53,6 +58,14 @@ static void pool_close(struct pg_pool *p, struct pg_link *l)
     list_push(&p->closed, l);
 }
 
+static void pool_close_idle(struct pg_pool *p, struct pg_link **at)
+{
+    struct pg_link *l = *at;
+
+    *at = l->next;
+    pool_close(p, l);
+}
+
 /* An idle connection ended: the server went away, or an administrator ended it. One in use is its
  * fiber's business. */
 static void on_lost(struct pg_link *l)
@@ -61,8 +74,7 @@ static void on_lost(struct pg_link *l)
 
     for (struct pg_link **at = &p->idle; *at; at = &(*at)->next)
         if (*at == l) {
-            *at = l->next;
-            pool_close(p, l);
+            pool_close_idle(p, at);
             return;
         }
 }
@@ -76,10 +88,12 @@ struct pg_pool *pg_pool_new(struct loop *l, const struct pg_pool_config *config)
     c.waiting_limit = c.waiting_limit ? c.waiting_limit : 512;
     c.connect_timeout_us = c.connect_timeout_us ? c.connect_timeout_us : 2 * USEC_PER_SEC;
     c.statement_timeout_us = c.statement_timeout_us ? c.statement_timeout_us : 5 * USEC_PER_SEC;
+    c.swollen_us = c.swollen_us ? c.swollen_us : SWOLLEN_US;
     p->loop = l;
     p->size = c.size;
     p->connect_timeout_us = c.connect_timeout_us;
     p->statement_timeout_us = c.statement_timeout_us;
+    p->swollen_us = c.swollen_us;
     pg_target_init(&p->target, l, &c);
     semaphore_init(&p->slots, p->size, c.waiting_limit);
     p->links = mem_array(p->size, sizeof(*p->links));
@@ -199,6 +213,20 @@ int pg_pool_take(struct pg_pool *p, struct pg_link **ret_link)
     return 0;
 }
 
+static void pool_slim(struct pg_pool *p)
+{
+    int64_t now_us = clock_mono_us();
+
+    if (now_us < p->slim_at_us)
+        return;
+    p->slim_at_us = now_us + p->swollen_us / 2;
+    for (struct pg_link **at = &p->idle; *at; at = &(*at)->next)
+        if ((*at)->swollen_us && now_us - (*at)->swollen_us > p->swollen_us) {
+            pool_close_idle(p, at);
+            return;
+        }
+}
+
 void pg_pool_give(struct pg_pool *p, struct pg_link *l, bool failed)
 {
     struct pg_link *other;
@@ -214,6 +242,7 @@ void pg_pool_give(struct pg_pool *p, struct pg_link *l, bool failed)
         pool_close(p, l);
     else
         list_push(&p->idle, l);
+    pool_slim(p);
     fiber_hold(-1);
     semaphore_give(&p->slots);
 }

@@ -27,7 +27,7 @@
  * What a task was made of (a stack, an arena with a chunk or two) stays with it for its slot's next
  * fiber. The free list is a stack, so the ones at its end are those that a peak needed and nobody
  * else does. Once a second the loop rests: what was free all that time is given back, but for a
- * few.
+ * few stacks.
  *
  * A park has exactly one outcome, the first that comes: wake, deadline or cancellation. Each goes
  * through task_wake(), which takes PARKED to RUNNABLE and disarms the timer; whoever comes later
@@ -188,11 +188,16 @@ static struct task *task_take(struct scheduler *s)
     return t;
 }
 
+static void task_forget(struct task *t)
+{
+    arena_free(t->arena);
+    t->arena = NULL;
+}
+
 static void task_strip(struct task *t)
 {
     stack_deinit(&t->stack);
-    arena_free(t->arena);
-    t->arena = NULL;
+    task_forget(t);
 }
 
 /* Those with a stack go to the front, so that they are used first. */
@@ -511,15 +516,16 @@ void scheduler_expire(struct scheduler *s)
 
 void scheduler_rest(struct scheduler *s)
 {
-    unsigned spare = s->spare_stacks, place = 0;
+    unsigned used = s->free_stacks - s->spare_stacks, place = 0;
 
-    if (spare > STACKS_SPARED) {
-        unsigned kept = s->free_stacks - (spare - STACKS_SPARED);
-        for (struct task *t = s->free_tasks; t && t->stack.low; t = t->next)
-            if (place++ >= kept)
-                task_strip(t);
-        s->free_stacks = kept;
+    for (struct task *t = s->free_tasks; t && t->stack.low; t = t->next, place++) {
+        if (place >= used + STACKS_SPARED)
+            task_strip(t);
+        else if (place >= used)
+            task_forget(t);
     }
+    if (s->spare_stacks > STACKS_SPARED)
+        s->free_stacks = used + STACKS_SPARED;
     s->spare_stacks = s->free_stacks;
 }
 

@@ -29,6 +29,7 @@
  * only when the list was empty. */
 
 #define QUIET_TURNS 50 /* a second; services that nobody asks anything have some 20 */
+#define TRIM_TICKS  30 /* of a loop that is never quiet */
 
 struct post {
     struct post *next;
@@ -41,8 +42,8 @@ struct loop {
     struct event *tick, *alarm, *posted;
     int64_t last_tick_us;
     uint64_t last_tick_turns;
-    bool was_busy;    /* since the last rest */
-    int64_t alarm_us; /* when the alarm rings; USEC_NEVER: not set */
+    unsigned busy_ticks; /* since the last rest or trim */
+    int64_t alarm_us;    /* when the alarm rings; USEC_NEVER: not set */
     bool running, stopping;
     struct scheduler scheduler;
 
@@ -64,16 +65,21 @@ static void loop_require(bool fine, const char *what)
     abort();
 }
 
-/* The first quiet second after a busy one: what the work needed is given back. */
+/* What the work needed is given back in the first quiet second after a busy one. Where none is
+ * quiet, the heap's free pages are now and then: a peak of work does not stay. */
 static void loop_rest(struct loop *l)
 {
     bool quiet = l->scheduler.turns - l->last_tick_turns < QUIET_TURNS;
 
     l->last_tick_turns = l->scheduler.turns;
     scheduler_rest(&l->scheduler);
-    if (quiet && l->was_busy)
+    if (quiet && l->busy_ticks)
         pages_rest();
-    l->was_busy = !quiet;
+    l->busy_ticks = quiet ? 0 : l->busy_ticks + 1;
+    if (l->busy_ticks == TRIM_TICKS) {
+        mem_trim();
+        l->busy_ticks = 1;
+    }
 }
 
 static void loop_on_tick(evutil_socket_t fd, short what, void *arg)

@@ -79,6 +79,39 @@ Test(base, arena_reset__same_work_again__uses_the_same_memory)
     arena_free(a);
 }
 
+/* How many pieces of 4000 bytes lie side by side: what a chunk has room for. */
+static unsigned fit_into_a_chunk(struct arena *a)
+{
+    char *before = arena_alloc(a, 4000), *piece;
+    ptrdiff_t distance = 0;
+    unsigned n = 1;
+    while ((piece = arena_alloc(a, 4000)) && (n == 1 || piece - before == distance) && n < 20) {
+        distance = distance ? distance : piece - before;
+        before = piece;
+        n++;
+    }
+    arena_reset(a);
+    return n;
+}
+
+Test(base, arena_reset__much_smaller_work_for_long__gives_the_large_chunk_back)
+{
+    struct arena *a = arena_new();
+    while (fit_into_a_chunk(a) < 10) {
+    }
+    for (int round = 0; round < 63; round++) {
+        arena_alloc(a, 1000);
+        arena_reset(a);
+    }
+    cr_assert_geq(fit_into_a_chunk(a), 10, "it was needed again in time");
+    for (int round = 0; round < 64; round++) {
+        arena_alloc(a, 1000);
+        arena_reset(a);
+    }
+    cr_assert_lt(fit_into_a_chunk(a), 5);
+    arena_free(a);
+}
+
 /* Of each size from nothing to beyond what a chunk has, in any order; each piece stays its own. */
 Test(base, arena_new_small__any_sizes__are_zeroed_and_apart)
 {

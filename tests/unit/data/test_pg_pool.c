@@ -1,6 +1,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "common/base/mem.h"
 #include "pg_test.h"
 
 /* ---- sharing ---- */
@@ -55,6 +56,47 @@ PG_TEST(pg_pool, queries__one_after_the_other__use_one_connection)
     for (int i = 0; i < 10; i++)
         OK(pg_query(p, &sql_backend, PG_NO_ARGS, NULL));
     cr_assert_eq(pg_pool_stats(p).open, 1);
+    pg_pool_free(p);
+}
+
+static const struct pg_statement sql_repeated = {
+    "repeated", "SELECT repeat($1, $2::bigint::integer)", &text_table};
+static const struct pg_statement sql_length = {"length", "SELECT length($1)", &number_table};
+
+static int64_t backend(struct pg_pool *p)
+{
+    struct pg_result result;
+
+    OK(pg_query(p, &sql_backend, PG_NO_ARGS, &result));
+    return PG_FIRST(result, struct number)->n;
+}
+
+/* Connections keep their room for half a second. */
+PG_TEST(pg_pool, connection__that_had_a_long_message__is_closed_when_it_had_none_for_long)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){.swollen_us = 500 * USEC_PER_MS});
+    int64_t first = backend(p), second;
+    char *text = mem_resize(NULL, 100001);
+
+    memset(text, 'x', 100000);
+    text[100000] = '\0';
+    OK(fiber_sleep(600 * USEC_PER_MS));
+    cr_assert_eq(backend(p), first, "nothing long, nothing to give back");
+
+    OK(pg_query(p, &sql_length, PG_ARGS(PG_TEXT(text)), NULL));
+    cr_assert_eq(backend(p), first, "it may come again");
+    OK(fiber_sleep(800 * USEC_PER_MS));
+    cr_assert_eq(backend(p), first, "who asks has it still");
+    cr_assert_eq(pg_pool_stats(p).open, 0);
+    second = backend(p);
+    cr_assert_neq(second, first);
+
+    OK(pg_query(p, &sql_repeated, PG_ARGS(PG_TEXT("y"), PG_I64(100000)), NULL));
+    OK(pg_query(p, &sql_repeated, PG_ARGS(PG_TEXT("y"), PG_I64(1000)), NULL));
+    OK(fiber_sleep(800 * USEC_PER_MS));
+    cr_assert_eq(backend(p), second);
+    cr_assert_eq(pg_pool_stats(p).open, 0, "an answer can be long as well");
+    mem_free(text);
     pg_pool_free(p);
 }
 

@@ -172,6 +172,15 @@ static unsigned free_stacks(void)
     return loop_scheduler(loop_current())->free_stacks;
 }
 
+static unsigned free_arenas(void)
+{
+    unsigned count = 0;
+
+    for (const struct task *t = loop_scheduler(loop_current())->free_tasks; t; t = t->next)
+        count += t->arena != NULL;
+    return count;
+}
+
 FIBER(using_much)
 {
     cr_assert_not_null(arena_alloc(fiber_arena(), 20000));
@@ -193,8 +202,10 @@ FIBER(peaking_and_resting)
         cr_assert_geq(free_stacks(), 100);
         scheduler_rest(s); /* they were needed since the last one */
         cr_assert_geq(free_stacks(), 100);
+        cr_assert_geq(free_arenas(), 100);
         scheduler_rest(s);
         cr_assert_eq(free_stacks(), 8);
+        cr_assert_eq(free_arenas(), 0);
         scheduler_rest(s);
         cr_assert_eq(free_stacks(), 8);
     }
