@@ -67,8 +67,9 @@ by() { awk -v from="$from" -v to="$to" -v series="$1" '$1 == series && $4 == 503
 jq -cn --argjson peaks "$peaks" --argjson usual "$usual" --argjson high "$high" --argjson calm "$calm" --argjson over "$over" \
     --argjson wakes "$(cat "$work/wakes")" --argjson refused "$refused" --argjson recovery "$recovery" --argjson seconds "$seconds" --argjson shoppers "$shoppers" \
     --argjson browse "$(by browse)" --argjson add "$(by add)" --argjson checkout "$(by checkout)" \
+    --argjson least "${ADMISSION_LIMIT_MIN:-null}" \
     --argjson calmShed "$(jq '[.series[].shed // 0] | add' "$work/usual")" --argjson own "$(jq '.ownCpuSeconds / .seconds' "$work/over")" \
     '($peaks | add / 2) as $peak | {peakPerSecond: $peak, peaks: $peaks, usualPerSecond: $usual, offeredPerSecond: $high,
       usual: ($calm + {shed: $calmShed}), overload: $over, goodputOfPeak: ($over.count / $seconds / $peak), p99OfUsual: ($over.p99Ms / $calm.p99Ms),
       refused: $refused, wakeUpLate: $wakes, refusedBySeries: {browse: $browse, add: $add, checkout: $checkout}, recoveryMs: $recovery,
-      generatorCores: $own, shoppers: $shoppers, seconds: $seconds}' | result overload
+      generatorCores: $own, shoppers: $shoppers, seconds: $seconds, admissionLimitMin: $least}' | result overload

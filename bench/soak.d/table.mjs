@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 const [folder, lineFile] = process.argv.slice(2);
 const BOUNDS = {
   lifeS: 300, warmS: 120, // a shorter life says nothing about memory; its first two minutes, or a fifth, don't either
-  rssPerHourKb: 4096, // in calm times
+  rssPerHourKb: 4096, stretchMs: 30000, // in calm stretches of that length: in 15 s it would be 17 KiB, less than the kernel's own counting is off
   rssRiseShare: 0.05, rssRiseKb: 512, rssRestartKb: 512, // over the life, and for each restart of a server in it
   descriptors: 2, threads: 2,
   wholeMs: 60000, // until all parts have again all they work with
@@ -83,7 +83,7 @@ function judge(life) {
   for (const s of warm) if (!troubled(s.at)) (stretches[mishaps.filter((m) => m.began <= s.at).length] ??= []).push([s.at, s.rss]);
   const fifth = (n, what) => median(life.samples.filter((s) => s.at >= first + span * (n - 1) / 5 && s.at <= first + span * n / 5).map((s) => s[what]));
   const sold = checkouts.filter((t) => t >= first && t < last).length;
-  const rise = slope(stretches.filter(Boolean)); // KB a ms
+  const rise = slope(stretches.filter((points) => points && points.at(-1)[0] - points[0][0] >= BOUNDS.stretchMs)); // KB a ms
   const restarts = mishaps.filter((m) => !SERVICES.includes(m.part) && m.began > first + span * 0.3 && m.began < first + span * 0.9).length;
   const v = {
     name: life.name, lifeS: digits(span / 1000), sold, restarts, rssKb: fifth(5, 'rss'), rssBeforeKb: fifth(2, 'rss'), anonymousKb: fifth(5, 'anonymous'),

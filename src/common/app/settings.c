@@ -34,7 +34,7 @@ const struct config_row settings[] = {
             "for all services"},
     {"REQUEST_TIMEOUT_MS", CONFIG_I64, .fallback = "2000", .min = 50, .max = 60000,
         .doc = "deadline of a request when the caller sent none"},
-    {"ADMISSION_LIMIT_MIN", CONFIG_I64, .fallback = "20", .min = 1, .max = 1024,
+    {"ADMISSION_LIMIT_MIN", CONFIG_I64, .fallback = "32", .min = 1, .max = 1024,
         .doc = "requests in flight that are let in however slow they are"},
     {"ADMISSION_LIMIT_MAX", CONFIG_I64, .fallback = "256", .min = 1, .max = 1024,
         .doc = "requests in flight beyond which all but vital ones are refused (503)"},
