@@ -78,7 +78,7 @@ const checkouts = answers.filter((a) => a.series === 'checkout' && good(a)).map(
 function judge(life) {
   const first = life.samples[0].at, last = life.samples.at(-1).at, span = last - first;
   const warm = life.samples.filter((s) => s.at >= first + Math.max(BOUNDS.warmS * 1000, span / 5));
-  // Backlogs that a restart has left are worked off in larger batches: what that takes is not given back, so pairs are made between restarts.
+  // Backlogs that a restart has left are worked off in larger batches, and what that takes is given back a little later: so pairs are made between restarts.
   const stretches = [];
   for (const s of warm) if (!troubled(s.at)) (stretches[mishaps.filter((m) => m.began <= s.at).length] ??= []).push([s.at, s.rss]);
   const fifth = (n, what) => median(life.samples.filter((s) => s.at >= first + span * (n - 1) / 5 && s.at <= first + span * n / 5).map((s) => s[what]));

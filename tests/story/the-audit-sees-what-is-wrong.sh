@@ -68,6 +68,8 @@ falsified C7 "$event $message" "a second mail about an event" notification \
 falsified C7 "$message" "a mail that went out once too often" notification \
     "UPDATE deliveries SET attempts = attempts - 1 WHERE id = '$mail'" "UPDATE deliveries SET attempts = attempts + 1 WHERE id = '$mail'"
 # A copy of the mail that lies in the inbox, as if it came while the books are read.
+no_late_mail() { rm -f "$STATE/mail/late.eml"; }
+at_end no_late_mail
 printf 'Message-ID: %s\r\n\r\n' "$message" >"$STATE/mail/late.eml"
 touch -d '+1 min' "$STATE/mail/late.eml"
 look
@@ -75,7 +77,7 @@ is "a mail that goes out again meanwhile is not judged" "$status $(grep FAIL "$W
 touch "$STATE/mail/late.eml"
 look
 sees C7 "$message" "but a copy too many is, at the next look"
-rm "$STATE/mail/late.eml"
+no_late_mail
 falsified C7 "<lost@souk.example>" "a mail that never arrived" notification \
     "UPDATE deliveries SET message_id = '<lost@souk.example>', sent_at = sent_at + interval '1 min' WHERE id = '$mail'" \
     "UPDATE deliveries SET message_id = '$message', sent_at = sent_at - interval '1 min' WHERE id = '$mail'"

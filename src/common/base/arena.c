@@ -124,21 +124,22 @@ static void arena_dispose_adopted(struct arena *a)
     }
 }
 
+/* Of the chunk `used` bytes were; it is wiped. */
 static void drop_if_roomy(struct arena *a, size_t used)
 {
     bool roomy = a->chunk->size > a->first && used < a->chunk->size / 4;
     a->roomy = roomy ? a->roomy + 1 : 0;
     if (a->roomy < ROOMY_ROUNDS)
         return;
-    chunk_free(a->chunk, 0); /* wiped already */
+    chunk_free(a->chunk, 0);
     a->chunk = NULL;
     a->roomy = 0;
 }
 
 void arena_reset(struct arena *a)
 {
-    size_t used = a->at, used_in_all = a->used;
     arena_dispose_adopted(a);
+    size_t used = a->at; /* by whom it disposed of, too */
     a->used = 0;
     a->at = 0;
     if (!a->chunk)
@@ -153,7 +154,7 @@ void arena_reset(struct arena *a)
     a->chunk->next = NULL;
     chunk_wipe(a->chunk, used);
     ASAN_POISON_MEMORY_REGION(a->chunk->data, a->chunk->size);
-    drop_if_roomy(a, used_in_all);
+    drop_if_roomy(a, used);
 }
 
 void arena_free(struct arena *a)
@@ -178,6 +179,7 @@ static void arena_grow(struct arena *a, size_t room)
     c->next = a->chunk;
     a->chunk = c;
     a->at = 0;
+    a->roomy = 0;
 }
 
 /* `room` bytes that belong to nobody yet. */

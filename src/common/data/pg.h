@@ -79,8 +79,9 @@ struct pg_pool_config {
 };
 
 /* Makes the pool; connections are opened when first needed and reopened with jittered back-off.
- * One that had a message of more than 64 KiB, and none since `swollen_us`, is closed when it is
- * idle: libpq never gives back the room that one took. */
+ * One that needed room for more than 64 KiB at once, and not since `swollen_us`, is closed when it
+ * is idle, for libpq never gives that back: one each half of that time, as long as the pool is used
+ * and nobody waits for a connection. */
 struct pg_pool *pg_pool_new(struct loop *l, const struct pg_pool_config *config);
 void pg_pool_free(struct pg_pool *p); /* no transaction may be open */
 /* Whether a connection can be had now: 0, or ERR_UNAVAILABLE with a note naming host, port and

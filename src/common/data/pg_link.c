@@ -77,10 +77,19 @@ static struct pg_prepared *prepared_entry(struct pg_link *l, const struct pg_sta
     return p;
 }
 
-static void note_message(struct pg_link *l, size_t len)
+/* `len` bytes that libpq may have to keep at once: what is sent until the socket takes it, and each
+ * row by itself until it is whole. */
+static void note_room(struct pg_link *l, size_t len)
 {
     if (len > LONG_MESSAGE)
         l->swollen_us = clock_mono_us();
+}
+
+static size_t mean_row(const PGresult *res)
+{
+    int rows = PQntuples(res);
+
+    return rows > 0 ? PQresultMemorySize(res) / (size_t)rows : 0;
 }
 
 /* ---- collecting answers ---- */
@@ -134,7 +143,7 @@ static void step_succeeded(struct pg_link *l, const struct pg_step *step, PGresu
         prepared_entry(l, step->statement)->state = PREPARED_YES;
     if (step->min_affected > 0 && affected_rows(res) < step->min_affected && !failed_already(l))
         l->unmet = step->outcome;
-    note_message(l, PQresultMemorySize(res));
+    note_room(l, mean_row(res));
     if (step->keep) {
         result_drop(&l->kept);
         l->kept = res;
@@ -324,7 +333,7 @@ int pg_link_send(
         len += texts.at[i] ? strlen(texts.at[i]) : 0;
     }
     l->queued += len;
-    note_message(l, l->queued);
+    note_room(l, l->queued);
     TRY(link_prepare(l, s));
     if (!PQsendQueryPrepared(l->conn, s->name, (int)args.count, texts.at, NULL, NULL, 0)) {
         link_break(l);

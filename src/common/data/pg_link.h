@@ -73,7 +73,7 @@ struct pg_link {
     uint64_t round_trips;
     int64_t taken_us;   /* when its fiber got it */
     size_t queued;      /* bytes of arguments since the last sync */
-    int64_t swollen_us; /* when it last had a long message; 0: never */
+    int64_t swollen_us; /* when libpq last needed much room; 0: never */
 };
 
 void pg_link_init(struct pg_link *l, struct loop *loop, struct pg_target *target);

@@ -7,7 +7,8 @@
  *
  * libpq keeps the room of the longest message of a connection for as long as that lives: some
  * hundred KiB of each after a backlog. So one that had a long message, and needs it no more, is
- * closed, idle ones only and one at a time, for the next one costs some milliseconds. */
+ * closed when another is given back, while nobody waits, and one at a time: the next one costs some
+ * milliseconds. */
 
 #include "common/base/crypto.h"
 #include "common/base/mem.h"
@@ -217,7 +218,7 @@ static void pool_slim(struct pg_pool *p)
 {
     int64_t now_us = clock_mono_us();
 
-    if (now_us < p->slim_at_us)
+    if (now_us < p->slim_at_us || p->slots.waiting > 0)
         return;
     p->slim_at_us = now_us + p->swollen_us / 2;
     for (struct pg_link **at = &p->idle; *at; at = &(*at)->next)

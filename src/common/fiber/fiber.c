@@ -516,7 +516,8 @@ void scheduler_expire(struct scheduler *s)
 
 void scheduler_rest(struct scheduler *s)
 {
-    unsigned used = s->free_stacks - s->spare_stacks, place = 0;
+    unsigned used = s->free_stacks - s->spare_stacks; /* since the last rest: the first ones */
+    unsigned place = 0;
 
     for (struct task *t = s->free_tasks; t && t->stack.low; t = t->next, place++) {
         if (place >= used + STACKS_SPARED)

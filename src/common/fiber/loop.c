@@ -42,7 +42,7 @@ struct loop {
     struct event *tick, *alarm, *posted;
     int64_t last_tick_us;
     uint64_t last_tick_turns;
-    unsigned busy_ticks; /* since the last rest or trim */
+    unsigned busy_ticks; /* in a row */
     int64_t alarm_us;    /* when the alarm rings; USEC_NEVER: not set */
     bool running, stopping;
     struct scheduler scheduler;
@@ -76,10 +76,8 @@ static void loop_rest(struct loop *l)
     if (quiet && l->busy_ticks)
         pages_rest();
     l->busy_ticks = quiet ? 0 : l->busy_ticks + 1;
-    if (l->busy_ticks == TRIM_TICKS) {
+    if (l->busy_ticks && l->busy_ticks % TRIM_TICKS == 0)
         mem_trim();
-        l->busy_ticks = 1;
-    }
 }
 
 static void loop_on_tick(evutil_socket_t fd, short what, void *arg)

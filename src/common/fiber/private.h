@@ -35,7 +35,7 @@ struct task {
     struct fiber *joiner;
 
     /* the world as the fiber sees it */
-    struct arena *arena; /* made on demand; kept, empty, for the slot's next fiber */
+    struct arena *arena; /* made on demand; kept, empty, for the slot's next fiber, until a rest */
     struct error_stack errors;
     const struct log_context *log;
     void *local;
