@@ -124,7 +124,7 @@ static void arena_dispose_adopted(struct arena *a)
     }
 }
 
-/* Of the chunk `used` bytes were; it is wiped. */
+/* The current chunk, wiped, of which the round that ends took `used` bytes. */
 static void drop_if_roomy(struct arena *a, size_t used)
 {
     bool roomy = a->chunk->size > a->first && used < a->chunk->size / 4;
@@ -139,7 +139,7 @@ static void drop_if_roomy(struct arena *a, size_t used)
 void arena_reset(struct arena *a)
 {
     arena_dispose_adopted(a);
-    size_t used = a->at; /* by whom it disposed of, too */
+    size_t used = a->at; /* with what the disposed have written */
     a->used = 0;
     a->at = 0;
     if (!a->chunk)

@@ -33,49 +33,7 @@
 #define NUMBER_SIZE  32
 #define LONG_MESSAGE ((size_t)64 * 1024) /* libpq's buffers begin with 16 KiB, and never shrink */
 
-struct pg_prepared {
-    const struct pg_statement *statement; /* NULL: free slot */
-    enum { PREPARED_NOT, PREPARED_SENT, PREPARED_YES } state;
-};
-
-/* ---- prepared statements ---- */
-
-static size_t prepared_slot(const struct pg_link *l, const struct pg_statement *s)
-{
-    size_t mask = l->prepared_size - 1;
-    size_t i = (size_t)(((uintptr_t)s >> 3) * UINT64_C(0x9E3779B97F4A7C15) >> 32) & mask;
-
-    while (l->prepared[i].statement && l->prepared[i].statement != s)
-        i = (i + 1) & mask;
-    return i;
-}
-
-static void prepared_grow(struct pg_link *l)
-{
-    struct pg_prepared *old = l->prepared;
-    size_t old_size = l->prepared_size;
-
-    l->prepared_size = old_size ? 2 * old_size : 64;
-    l->prepared = mem_array(l->prepared_size, sizeof(*l->prepared));
-    for (size_t i = 0; i < old_size; i++)
-        if (old[i].statement)
-            l->prepared[prepared_slot(l, old[i].statement)] = old[i];
-    mem_free(old);
-}
-
-static struct pg_prepared *prepared_entry(struct pg_link *l, const struct pg_statement *s)
-{
-    struct pg_prepared *p;
-
-    if (2 * (l->prepared_count + 1) > l->prepared_size)
-        prepared_grow(l);
-    p = &l->prepared[prepared_slot(l, s)];
-    if (!p->statement) {
-        p->statement = s;
-        l->prepared_count++;
-    }
-    return p;
-}
+/* ---- room ---- */
 
 /* `len` bytes that libpq may have to keep at once: what is sent until the socket takes it, and each
  * row by itself until it is whole. */
@@ -140,7 +98,7 @@ static int64_t affected_rows(const PGresult *res)
 static void step_succeeded(struct pg_link *l, const struct pg_step *step, PGresult *res)
 {
     if (step->kind == PG_STEP_PREPARE)
-        prepared_entry(l, step->statement)->state = PREPARED_YES;
+        pg_prepared_entry(l, step->statement)->state = PREPARED_YES;
     if (step->min_affected > 0 && affected_rows(res) < step->min_affected && !failed_already(l))
         l->unmet = step->outcome;
     note_room(l, mean_row(res));
@@ -155,7 +113,7 @@ static void step_succeeded(struct pg_link *l, const struct pg_step *step, PGresu
 static void step_failed(struct pg_link *l, const struct pg_step *step, PGresult *res)
 {
     if (step->kind == PG_STEP_PREPARE)
-        prepared_entry(l, step->statement)->state = PREPARED_NOT;
+        pg_prepared_entry(l, step->statement)->state = PREPARED_NOT;
     if (PQresultStatus(res) != PGRES_PIPELINE_ABORTED && !failed_already(l)) {
         l->failed = res;
         l->failed_name = step->statement ? step->statement->name : "script";
@@ -302,7 +260,7 @@ static int lost(struct pg_link *l, bool unknown)
 
 static int link_prepare(struct pg_link *l, const struct pg_statement *s)
 {
-    struct pg_prepared *p = prepared_entry(l, s);
+    struct pg_prepared *p = pg_prepared_entry(l, s);
 
     if (p->state != PREPARED_NOT)
         return 0;

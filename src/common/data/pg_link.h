@@ -40,6 +40,11 @@ struct pg_step {
     int outcome;
 };
 
+struct pg_prepared {
+    const struct pg_statement *statement; /* NULL: free slot */
+    enum { PREPARED_NOT, PREPARED_SENT, PREPARED_YES } state;
+};
+
 /* What the sender of a statement wants to know about it. */
 struct pg_want {
     bool keep;
@@ -106,6 +111,10 @@ int pg_link_describe(
 
 /* A transaction is open on the server, or steps wait to be sent. */
 bool pg_link_busy(const struct pg_link *l);
+
+/* pg_prepared.c: what the link knows of the statement, made when it is first asked for; good until
+ * the next one is made. */
+struct pg_prepared *pg_prepared_entry(struct pg_link *l, const struct pg_statement *s);
 
 /* pg_error.c: SQLSTATE to our codes, once. */
 int pg_error_code(const char *sqlstate);

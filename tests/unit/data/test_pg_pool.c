@@ -63,21 +63,13 @@ static const struct pg_statement sql_repeated = {
     "repeated", "SELECT repeat($1, $2::bigint::integer)", &text_table};
 static const struct pg_statement sql_length = {"length", "SELECT length($1)", &number_table};
 
-static int64_t backend(struct pg_pool *p)
-{
-    struct pg_result result;
-
-    OK(pg_query(p, &sql_backend, PG_NO_ARGS, &result));
-    return PG_FIRST(result, struct number)->n;
-}
-
 /* As long as it takes: a server that stalls only makes it longer. */
 static bool closed_within(struct pg_pool *p, const struct pg_statement *s, struct pg_args args)
 {
     OK(pg_query(p, s, args, NULL));
     for (int tries = 0; tries < 100 && pg_pool_stats(p).open > 0; tries++) {
         OK(fiber_sleep(50 * USEC_PER_MS));
-        backend(p);
+        OK(pg_query(p, &sql_backend, PG_NO_ARGS, NULL));
     }
     return pg_pool_stats(p).open == 0;
 }
