@@ -3,8 +3,8 @@
 /* PostgreSQL over libpq in pipeline mode; only the files pg_*.c include libpq.
  *
  * Every SQL text is a named row of a service's statement table, prepared on a connection at its
- * first use, in the same round trip. A fiber owns a connection for one transaction. BEGIN, queued
- * statements and COMMIT travel together: nothing is sent until somebody waits.
+ * first use, in the same round trip. A fiber owns a connection for one transaction. Nothing is sent
+ * until somebody waits: what is only queued and committed is one message, without BEGIN and COMMIT.
  *
  *     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;    // rolls back what was not committed
  *     struct pg_result rows;
@@ -104,11 +104,12 @@ struct pg_result {
 #define PG_FIRST(result, type) ((result).rows.len ? PG_ROW(result, type, 0) : NULL)
 
 struct pg_tx;
-/* Takes a connection (waits its turn). The BEGIN goes out with the first statement. 0;
+/* Takes a connection (waits its turn). Sends nothing. 0;
  * ERR_UNAVAILABLE, ERR_BUSY, ERR_TIMEOUT, -ECANCELED. Holds (fiber_hold) until the end of the
  * transaction. */
 int pg_begin(struct pg_pool *p, struct pg_tx **ret_tx) PARKS;
-/* Queues without waiting. A later wait reports its failure (first failure wins). Never parks. */
+/* Queues a copy without waiting. A later wait reports its failure (first failure wins), also of an
+ * argument that cannot be sent. Never parks. */
 int pg_queue(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args);
 /* Queues that the statement must touch at least `min_affected` rows, else the next wait returns
  * `outcome` (> 0,
@@ -121,9 +122,9 @@ int pg_queue_expect(struct pg_tx *tx, const struct pg_statement *s, struct pg_ar
  * before COMMIT: rolled back), ERR_TIMEOUT. */
 int pg_run(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args,
     struct pg_result *ret_result) PARKS;
-/* Queued, no round trip: the statements of this transaction are planned once and not for their
- * values. For batches: PostgreSQL finds a plan for an array of two items that much cheaper than the
- * plan for any array that it would plan anew each time, which costs more than running it. Not for
+/* Queued, no round trip: what follows in this transaction is planned once and not for its values.
+ * For batches: PostgreSQL finds a plan for an array of two items that much cheaper than the plan
+ * for any array that it would plan anew each time, which costs more than running it. Not for
  * statements whose best plan depends on which of their arguments are NULL. */
 int pg_reuse_plans(struct pg_tx *tx);
 /* What belongs to the end of a transaction. `finish(tx, *slot)` queues it when pg_commit begins;

@@ -116,7 +116,9 @@ static void step_failed(struct pg_link *l, const struct pg_step *step, PGresult 
         pg_prepared_entry(l, step->statement)->state = PREPARED_NOT;
     if (PQresultStatus(res) != PGRES_PIPELINE_ABORTED && !failed_already(l)) {
         l->failed = res;
-        l->failed_name = step->statement ? step->statement->name : "script";
+        l->failed_name = step->statement              ? step->statement->name
+                         : step->kind == PG_STEP_SYNC ? "commit"
+                                                      : "script";
     } else {
         PQclear(res);
     }
@@ -129,21 +131,26 @@ static void step_end(struct pg_link *l)
 }
 
 /* Takes one result for the oldest step; false when the link makes no sense any more. Only a sync
- * answers a sync: libpq puts an error in its place when the connection ends. */
+ * answers a sync: an error may come before it, of a commit that failed itself, and libpq puts one
+ * in its place when the connection ends. */
 static bool step_take(struct pg_link *l, PGresult *res)
 {
     struct pg_step *step = &l->steps[l->step_head];
     ExecStatusType status = PQresultStatus(res);
 
-    if (!res) { /* a statement's results end with NULL */
+    if (!res) { /* a statement's results end with NULL, and so does that error */
         if (!step->answered)
             return false;
+        if (step->kind == PG_STEP_SYNC)
+            return true;
         if (step->kind == PG_STEP_SCRIPT)
             latch_set(&l->done, 0);
         step_end(l);
         return true;
     }
-    if ((step->kind == PG_STEP_SYNC) != (status == PGRES_PIPELINE_SYNC)) {
+    bool of_commit = step->kind == PG_STEP_SYNC && status == PGRES_FATAL_ERROR &&
+                     PQstatus(l->conn) == CONNECTION_OK;
+    if ((step->kind == PG_STEP_SYNC) != (status == PGRES_PIPELINE_SYNC) && !of_commit) {
         PQclear(res);
         return false;
     }

@@ -1,6 +1,9 @@
-/* Transactions on a link. BEGIN and COMMIT are prepared statements like any other and
- * travel in the same pipeline; BEGIN is put there by the first statement, so a transaction that
- * did nothing costs nothing.
+/* Transactions on a link. What travels up to one sync is a transaction by itself (PostgreSQL's
+ * manual, "Pipelining"), so statements are held back until somebody waits: when that is pg_commit,
+ * they go out without BEGIN and COMMIT, which would cost a small transaction as much as half of its
+ * statements. A wait before that brings them a BEGIN, and then a COMMIT; both are prepared
+ * statements like any other and travel in the same pipeline. A transaction that did nothing costs
+ * nothing.
  *
  * The one thing a pipeline cannot do is to look before it leaps: a COMMIT in the same round trip as
  * an expectation would commit before we learn that the expectation was not met. So pg_commit first
@@ -20,10 +23,19 @@
 #define ATTEMPTS            5
 #define ROLLBACK_TIMEOUT_US (1 * USEC_PER_SEC)
 
+/* A statement that was not sent yet, in the fiber's arena. */
+struct held {
+    struct held *next;
+    const struct pg_statement *statement;
+    struct pg_args args;
+    struct pg_want want;
+};
+
 struct pg_tx {
     struct pg_pool *pool;
     struct pg_link *link;
-    bool begun;   /* BEGIN is under way or done */
+    struct held *held, **held_end;
+    bool begun;   /* BEGIN is under way or done: nothing is held back any more */
     bool over;    /* committed, or failed to: nothing may follow */
     bool expects; /* an expectation was queued since the last wait */
     int failure;  /* the first; nothing but a rollback may follow */
@@ -46,7 +58,7 @@ int pg_begin(struct pg_pool *p, struct pg_tx **ret_tx)
 
     TRY(pg_pool_take(p, &l));
     tx = ARENA_NEW(fiber_arena(), struct pg_tx);
-    *tx = (struct pg_tx){.pool = p, .link = l};
+    *tx = (struct pg_tx){.pool = p, .link = l, .held_end = &tx->held};
     *ret_tx = tx;
     return 0;
 }
@@ -62,20 +74,60 @@ static int tx_fail(struct pg_tx *tx, int r)
 static int tx_send(
     struct pg_tx *tx, const struct pg_statement *s, struct pg_args args, struct pg_want want)
 {
-    int r;
+    int r = pg_link_send(tx->link, s, args, want);
 
+    return r < 0 ? tx_fail(tx, r) : 0;
+}
+
+static int send_held(struct pg_tx *tx)
+{
+    for (const struct held *h = tx->held; h; h = h->next)
+        TRY(tx_send(tx, h->statement, h->args, h->want));
+    return 0;
+}
+
+/* From here on statements are sent as they come. */
+static int tx_begin(struct pg_tx *tx)
+{
+    if (tx->begun)
+        return 0;
+    tx->begun = true;
+    TRY(tx_send(tx, &sql_begin, PG_NO_ARGS, (struct pg_want){0}));
+    return send_held(tx);
+}
+
+/* The arguments' texts may be gone by the time they are sent. */
+static struct pg_args args_copy(struct pg_args args)
+{
+    struct arena *a = fiber_arena();
+    struct pg_arg *copy = arena_array(a, args.count, sizeof(*copy));
+
+    for (size_t i = 0; i < args.count; i++) {
+        copy[i] = args.at[i];
+        if (copy[i].text && copy[i].kind == PG_ARG_TEXT)
+            copy[i].text = arena_strdup(a, copy[i].text);
+        else if (copy[i].text && copy[i].kind == PG_ARG_SPAN)
+            copy[i].text = memcpy(arena_alloc(a, copy[i].len + 1), copy[i].text, copy[i].len);
+    }
+    return (struct pg_args){args.count, copy};
+}
+
+static void hold(
+    struct pg_tx *tx, const struct pg_statement *s, struct pg_args args, struct pg_want want)
+{
+    struct held *h = ARENA_NEW(fiber_arena(), struct held);
+
+    *h = (struct held){.statement = s, .args = args_copy(args), .want = want};
+    *tx->held_end = h;
+    tx->held_end = &h->next;
+}
+
+/* Whether another statement may follow. */
+static int tx_open(struct pg_tx *tx)
+{
     if (tx->over)
         return ERR(ERR_INVALID);
-    if (tx->failure)
-        return tx_fail(tx, tx->failure);
-    if (!tx->begun) {
-        tx->begun = true;
-        r = pg_link_send(tx->link, &sql_begin, PG_NO_ARGS, (struct pg_want){0});
-        if (r < 0)
-            return tx_fail(tx, r);
-    }
-    r = pg_link_send(tx->link, s, args, want);
-    return r < 0 ? tx_fail(tx, r) : 0;
+    return tx->failure ? tx_fail(tx, tx->failure) : 0;
 }
 
 /* Not one byte is sent for a fiber that is not to wait any more. */
@@ -100,28 +152,45 @@ static int tx_wait(struct pg_tx *tx, bool decisive) PARKS
     return r == 0 ? 0 : tx_fail(tx, r);
 }
 
-int pg_queue(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args)
+static int queue(
+    struct pg_tx *tx, const struct pg_statement *s, struct pg_args args, struct pg_want want)
 {
-    return tx_send(tx, s, args, (struct pg_want){0});
+    TRY(tx_open(tx));
+    if (tx->begun)
+        return tx_send(tx, s, args, want);
+    hold(tx, s, args, want);
+    return 0;
 }
 
-int pg_reuse_plans(struct pg_tx *tx)
+int pg_queue(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args)
 {
-    return tx_send(tx, &sql_reuse_plans, PG_NO_ARGS, (struct pg_want){0});
+    return queue(tx, s, args, (struct pg_want){0});
 }
 
 int pg_queue_expect(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args,
     int64_t min_affected, int outcome)
 {
     tx->expects = true;
-    return tx_send(tx, s, args, (struct pg_want){.min_affected = min_affected, .outcome = outcome});
+    return queue(tx, s, args, (struct pg_want){.min_affected = min_affected, .outcome = outcome});
+}
+
+/* SET LOCAL is for a transaction that has begun. */
+int pg_reuse_plans(struct pg_tx *tx)
+{
+    TRY(tx_open(tx));
+    TRY(tx_begin(tx));
+    return tx_send(tx, &sql_reuse_plans, PG_NO_ARGS, (struct pg_want){0});
 }
 
 int pg_run(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args,
     struct pg_result *ret_result)
 {
-    int r = tx_send(tx, s, args, (struct pg_want){.keep = ret_result != NULL});
+    int r = tx_open(tx);
 
+    if (r == 0)
+        r = tx_begin(tx);
+    if (r == 0)
+        r = tx_send(tx, s, args, (struct pg_want){.keep = ret_result != NULL});
     if (r == 0)
         r = tx_wait(tx, false);
     if (r == 0 && ret_result) {
@@ -139,20 +208,26 @@ void **pg_at_commit(struct pg_tx *tx, const struct pg_end *end)
     return &tx->end_arg;
 }
 
+/* What expectations came to must be known before anything is committed. */
+static int expectations_met(struct pg_tx *tx) PARKS
+{
+    if (!tx->expects)
+        return 0;
+    TRY(tx_begin(tx));
+    return tx_wait(tx, false);
+}
+
 static int commit(struct pg_tx *tx) PARKS
 {
-    int r = 0;
+    int r = tx_open(tx);
 
-    if (!tx->begun && !tx->over && !tx->failure) {
-        tx->over = true;
-        return 0;
+    if (r == 0)
+        r = expectations_met(tx);
+    if (r == 0 && (tx->begun || tx->held)) {
+        r = tx->begun ? tx_send(tx, &sql_commit, PG_NO_ARGS, (struct pg_want){0}) : send_held(tx);
+        if (r == 0)
+            r = tx_wait(tx, true);
     }
-    if (tx->expects && !tx->failure)
-        r = tx_wait(tx, false);
-    if (r == 0)
-        r = tx_send(tx, &sql_commit, PG_NO_ARGS, (struct pg_want){0});
-    if (r == 0)
-        r = tx_wait(tx, true);
     tx->over = true;
     return r < 0 ? ERR(r) : r;
 }

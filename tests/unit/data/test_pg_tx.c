@@ -36,6 +36,48 @@ PG_TEST(pg_tx, commit__of_queued_statements__takes_one_round_trip)
     pg_pool_free(p);
 }
 
+PG_TEST(pg_tx, commit__of_queued_statements__needs_no_begin)
+{
+    static const struct pg_statement begun = {"begun",
+        "SELECT count(*) FROM pg_prepared_statements WHERE name IN ('souk_begin', 'souk_commit')",
+        &number_table};
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){.size = 1});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    struct pg_result result;
+
+    pg_test_items();
+    for (int early = 0; early <= 1; early++) {
+        OK(pg_begin(p, &tx));
+        OK(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(2 + early), PG_I64(1))));
+        if (early) /* it must be answered before the end */
+            OK(pg_run(tx, &sql_item_count, PG_NO_ARGS, NULL));
+        OK(pg_commit(tx));
+        pg_tx_end(&tx);
+        OK(pg_query(p, &begun, PG_NO_ARGS, &result));
+        cr_assert_eq(PG_ROW(result, struct number, 0)->n, early ? 2 : 0);
+    }
+    cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "3");
+    pg_pool_free(p);
+}
+
+PG_TEST(pg_tx, queue__keeps_what_its_arguments_point_to)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+    char id[] = "2", stock[] = "77";
+
+    pg_test_items();
+    OK(pg_begin(p, &tx));
+    OK(pg_queue(tx, &sql_item_insert,
+        PG_ARGS(PG_TEXT(id), PG_SPAN(((struct span){.ptr = stock, .len = 1})))));
+    id[0] = 'x';
+    stock[0] = 'y';
+    OK(pg_commit(tx));
+    pg_tx_end(&tx);
+    cr_assert_str_eq(pg_server_exec("SELECT stock FROM item WHERE id = 2"), "7");
+    pg_pool_free(p);
+}
+
 PG_TEST(pg_tx, run__after_queued_statements__sees_their_effect_in_one_round_trip)
 {
     struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
@@ -210,6 +252,23 @@ PG_TEST(pg_tx, failures__of_several_statements__report_the_first)
     cr_assert_eq(pg_commit(tx), ERR_INVALID);
     cr_assert(strstr(error_text(), "broken: division by zero (22012)"), "%s", error_text());
     pg_tx_end(&tx);
+    pg_pool_free(p);
+}
+
+PG_TEST(pg_tx, commit__of_an_argument_that_cannot_be_sent__commits_nothing_before_it)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+
+    pg_test_items();
+    OK(pg_begin(p, &tx));
+    OK(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1))));
+    OK(pg_queue(tx, &sql_item_insert,
+        PG_ARGS(PG_I64(3), PG_SPAN(((struct span){.ptr = "1\0002", .len = 3})))));
+    GIVES(ERR_INVALID, pg_commit(tx));
+    pg_tx_end(&tx);
+    cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "1");
+    cr_assert_eq(pg_pool_stats(p).open, 1);
     pg_pool_free(p);
 }
 
