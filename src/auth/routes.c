@@ -70,7 +70,7 @@ const struct route auth_routes[] = {
         .doc = "A profile: one's own, or any for admins."},
     {HTTP_PATCH, "/api/v1/users/{userId}", PEOPLE, patch_user, .others = ROLE_ADMIN,
         .params = &user_params_table, .body = &user_change_table, .reply = &user_table,
-        .doc = "Change name or phone."},
+        .match = MATCH_ACCEPTED, .doc = "Change name or phone."},
     {HTTP_DELETE, "/api/v1/users/{userId}", PEOPLE, delete_user, .others = ROLE_ADMIN,
         .params = &user_params_table, .status = 204,
         .doc = "Close the account; all its sessions end."},

@@ -52,7 +52,7 @@ int patch_user(struct request *req)
     TRY(require_own(req, p->user_id));
     TRY(pg_begin(app()->pg, &tx));
     TRY(lock_user(req, tx, &u));
-    TRY(request_if_match(req, u->version, false));
+    TRY(request_if_match(req, u->version));
     if (body->name)
         u->name = body->name;
     if (body->phone)

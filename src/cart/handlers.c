@@ -97,7 +97,7 @@ static int reply_changed(
 static int change_read(struct request *req, struct pg_tx *tx, struct cart *cart,
     const struct change *change, bool *ret_written) PARKS
 {
-    TRY(request_if_match(req, cart->version, false));
+    TRY(request_if_match(req, cart->version));
     TRY(change->make(req, cart, change));
     return store_cart_write(tx, cart, ret_written);
 }

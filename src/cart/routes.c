@@ -8,20 +8,22 @@ static const int checkout_outcomes[] = {CART_PAYMENT_DECLINED, CART_OUT_OF_STOCK
     CART_CART_EMPTY, CART_PAYMENT_METHOD_UNKNOWN, CART_ADDRESS_UNKNOWN, CART_PAYMENT_UNAVAILABLE,
     CART_STOCK_UNAVAILABLE, CART_ORDER_UNAVAILABLE, CART_LOGIN_UNAVAILABLE, 0};
 
-/* Cart routes are open to guests: the owner is the token's user or the bearer of X-Cart-Token. */
+/* Open to guests: the owner is the token's user or the bearer of X-Cart-Token. */
+#define GUESTS .token_header = "X-Cart-Token"
+
 const struct route cart_routes[] = {
     {HTTP_GET, "/api/v1/cart", ROLE_ANYONE, get_cart, .reply = &cart_table, .class = CLASS_CART,
-        .doc = "The own cart; made when there is none. Guests get a cartToken."},
+        GUESTS, .doc = "The own cart; made when there is none. Guests get a cartToken."},
     {HTTP_POST, "/api/v1/cart/items", ROLE_ANYONE, post_item, .body = &item_body_table,
         .reply = &cart_table, .idempotency = IDEMPOTENCY_ACCEPTED, .outcomes = item_outcomes,
-        .doc = "Add a quantity of an item."},
+        .match = MATCH_ACCEPTED, GUESTS, .doc = "Add a quantity of an item."},
     {HTTP_PUT, "/api/v1/cart/items/{sku}", ROLE_ANYONE, put_item, .params = &sku_params_table,
         .body = &quantity_body_table, .reply = &cart_table, .outcomes = item_outcomes,
-        .doc = "Set the quantity of an item; 0 takes it out."},
+        .match = MATCH_ACCEPTED, GUESTS, .doc = "Set the quantity of an item; 0 takes it out."},
     {HTTP_DELETE, "/api/v1/cart/items/{sku}", ROLE_ANYONE, delete_item, .params = &sku_params_table,
-        .reply = &cart_table, .doc = "Take an item out."},
-    {HTTP_DELETE, "/api/v1/cart", ROLE_ANYONE, delete_cart, .status = 204,
-        .doc = "Empty the cart."},
+        .reply = &cart_table, .match = MATCH_ACCEPTED, GUESTS, .doc = "Take an item out."},
+    {HTTP_DELETE, "/api/v1/cart", ROLE_ANYONE, delete_cart, .status = 204, .match = MATCH_ACCEPTED,
+        GUESTS, .doc = "Empty the cart."},
     {HTTP_POST, "/api/v1/cart/merge", ROLE_SIGNED_IN, post_merge, .body = &merge_body_table,
         .reply = &cart_table, .idempotency = IDEMPOTENCY_ACCEPTED, .outcomes = merge_outcomes,
         .doc = "Merge a guest's cart into the own one."},

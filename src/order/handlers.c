@@ -242,7 +242,7 @@ static int lock_order(struct request *req, struct pg_tx *tx, struct order **ret_
 {
     const struct order_params *p = req->params;
     TRY(store_get(tx, p->order_id, true, ret_order));
-    return request_if_match(req, (*ret_order)->version, false);
+    return request_if_match(req, (*ret_order)->version);
 }
 
 /* Of two that come at once the second finds the first one's status and is judged by it. */

@@ -57,7 +57,7 @@ int patch_seller(struct request *req)
     TRY(store_seller_get(tx, p->seller_id, true, &s));
     if (!s)
         return refuse_no_seller(req, p->seller_id);
-    TRY(request_if_match(req, s->version, true));
+    TRY(request_if_match(req, s->version));
     s->name = b->name ? b->name : s->name;
     s->description = b->description ? b->description : s->description;
     TRY(store_seller_save(tx, s));
@@ -154,8 +154,7 @@ int post_product(struct request *req)
 }
 
 /* Locks the caller's product, changes it, tells it when anything is different. */
-static int change(struct request *req, const struct product_body *b, bool need_match,
-    struct product **ret_product)
+static int change(struct request *req, const struct product_body *b, struct product **ret_product)
 {
     const struct product_params *params = req->params;
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
@@ -164,7 +163,7 @@ static int change(struct request *req, const struct product_body *b, bool need_m
     TRY(store_product_lock(tx, params->sku, owner_of(req), &p));
     if (!p)
         return refuse_no_product(req, params->sku);
-    TRY(request_if_match(req, p->version, need_match));
+    TRY(request_if_match(req, p->version));
     if (product_change(p, b)) {
         TRY(store_product_save(tx, p));
         TRY(publish_product(tx, p));
@@ -182,7 +181,7 @@ int change_product(struct request *req)
     struct product *p;
     if (req->http->method == HTTP_PUT && !b.description)
         b.description = "";
-    TRY(change(req, &b, true, &p));
+    TRY(change(req, &b, &p));
     reply_etag(req, p->version);
     return reply(req, 200, &product_table, p);
 }
@@ -191,6 +190,6 @@ int change_product(struct request *req)
 int delete_product(struct request *req)
 {
     struct product *p;
-    TRY(change(req, &(struct product_body){.status = "inactive"}, false, &p));
+    TRY(change(req, &(struct product_body){.status = "inactive"}, &p));
     return reply_empty(req, 204);
 }

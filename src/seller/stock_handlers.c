@@ -105,7 +105,7 @@ int put_threshold(struct request *req)
     TRY(store_level_lock(tx, p->sku, owner_of(req), &l));
     if (!l)
         return refuse_no_stock_row(req, p->sku);
-    TRY(request_if_match(req, l->version, false));
+    TRY(request_if_match(req, l->version));
     l->threshold = b->threshold;
     TRY(save_level(tx, l));
     TRY(publish_alert(tx, l));

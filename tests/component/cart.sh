@@ -229,6 +229,8 @@ ask POST "$C/checkout" "{\"paymentMethodId\":\"$CARD\"}" -H "$guest" -H 'Idempot
 says 'and a user' 401
 ask POST "$C/checkout" '{"shippingAddress":{"country":"Germany"},"expectedTotal":{"amount":9.99,"currency":"USD"}}' -H "$AS" -H 'Idempotency-Key: x'
 says 'every bad field is named' 422 '[.errors[].pointer] | contains(["/paymentMethodId", "/shippingAddress/city", "/shippingAddress/country", "/expectedTotal/amount"])'
+ask POST "$C/checkout" "{\"paymentMethodId\":\"$CARD\",\"shippingAddress\":{\"name\":\"Ann\",\"line1\":\"1 High Street\\nSecond line\",\"city\":\"Ulm\\u0007\",\"postalCode\":\"89073\",\"country\":\"DE\"}}" -H "$AS" -H 'Idempotency-Key: x'
+says 'a line of an address is one line' 422 '[.errors[].pointer] | sort == ["/shippingAddress/city", "/shippingAddress/line1"]'
 checkout empty
 says 'and something to buy' 422 '.code == "cart_empty"'
 put A 2

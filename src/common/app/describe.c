@@ -34,6 +34,7 @@ static void put_table(struct json_writer *w, const char *name, const struct tabl
 static void put_routes(struct json_writer *w, const struct route *routes, size_t count)
 {
     static const char *const idempotency[] = {"none", "accepted", "required", "required"};
+    static const char *const match[] = {"none", "accepted", "required"};
     for (size_t i = 0; i < count; i++) {
         const struct route *r = &routes[i];
         json_object_begin(w);
@@ -45,6 +46,7 @@ static void put_routes(struct json_writer *w, const struct route *routes, size_t
         put_roles(w, r->others);
         json_put_text(w, "class", admission_class_name(front_class(r)));
         json_put_text(w, "idempotencyKey", idempotency[r->idempotency]);
+        json_put_text(w, "ifMatch", match[r->match]);
         json_put_i64(w, "status", r->status ? r->status : 200);
         json_put_text(w, "doc", r->doc);
         put_table(w, "params", r->params);
@@ -165,26 +167,39 @@ static void put_content(struct json_writer *w, const char *media, const struct t
     json_object_end(w);
 }
 
-static void put_idempotency_key(struct json_writer *w, const struct route *r)
+static void put_header(
+    struct json_writer *w, const char *name, bool required, const char *doc, struct span schema)
 {
     json_object_begin(w);
-    json_put_text(w, "name", "Idempotency-Key");
+    json_put_text(w, "name", name);
     json_put_text(w, "in", "header");
-    json_put_bool(w, "required", r->idempotency != IDEMPOTENCY_ACCEPTED);
-    json_put_text(w, "description", "A retry with the same key and body gets the first answer");
+    json_put_bool(w, "required", required);
+    json_put_text(w, "description", doc);
     json_key(w, "schema");
-    json_raw(w, SPAN("{\"type\":\"string\",\"minLength\":1,\"maxLength\":255}"));
+    json_raw(w, schema);
     json_object_end(w);
+}
+
+static void put_headers(struct json_writer *w, const struct route *r)
+{
+    if (r->idempotency != IDEMPOTENCY_NONE)
+        put_header(w, "Idempotency-Key", r->idempotency != IDEMPOTENCY_ACCEPTED,
+            "A retry with the same key and body gets the first answer",
+            SPAN("{\"type\":\"string\",\"minLength\":1,\"maxLength\":255}"));
+    if (r->match != MATCH_NONE)
+        put_header(w, "If-Match", r->match == MATCH_REQUIRED,
+            "The ETag of what is to be changed; 412 when it has changed since",
+            SPAN("{\"type\":\"string\"}"));
+    if (r->token_header)
+        put_header(w, r->token_header, false, "Whose it is, without a login",
+            SPAN("{\"type\":\"string\"}"));
 }
 
 static void put_parameters(struct json_writer *w, const struct route *r)
 {
-    if (!r->params && r->idempotency == IDEMPOTENCY_NONE)
-        return;
     json_key(w, "parameters");
     json_array_begin(w);
-    if (r->idempotency != IDEMPOTENCY_NONE)
-        put_idempotency_key(w, r);
+    put_headers(w, r);
     for (size_t i = 0; r->params && i < r->params->count; i++) {
         const struct field *f = &r->params->fields[i];
         char variable[80];

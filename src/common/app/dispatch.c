@@ -170,23 +170,27 @@ static int read_caller(struct request *req)
 
 /* ---- the body ---- */
 
+/* Where nothing is asked for, some clients send an empty object all the same. */
+static const struct table nothing_table = {.name = "Nothing", .size = 1};
+
 static int read_body(struct request *req)
 {
     const struct route *route = req->route;
     struct span body = req->http->body;
+    const struct table *table = route->body ? route->body : &nothing_table;
     if (route->raw_body || route->form)
         return 0;
-    if (!route->body)
-        return body.len == 0 ? 0 : refuse(req, OUTCOME_MALFORMED, "This resource takes no body");
+    if (!route->body && body.len == 0)
+        return 0;
     struct span type = request_header(req, "Content-Type"), media = type;
     if (type.ptr) {
         span_cut(&type, ';', &media);
         if (!span_equal_nocase(span_trim(media), SPAN("application/json")))
             return refuse(req, OUTCOME_UNSUPPORTED_MEDIA, "Send Content-Type: application/json");
     }
-    void *value = arena_alloc(req->arena, route->body->size);
+    void *value = arena_alloc(req->arena, table->size);
     req->body = value;
-    int r = json_read(req->arena, body, route->body, JSON_STRICT, value, &req->errors);
+    int r = json_read(req->arena, body, table, JSON_STRICT, value, &req->errors);
     if (r <= 0)
         return r;
     bool syntax = req->errors.count == 1 && *req->errors.at[0].pointer == 0;

@@ -148,13 +148,15 @@ struct span request_header(const struct request *req, const char *name)
     return http_header_get(req->http->headers, name);
 }
 
-int request_if_match(struct request *req, int64_t version, bool required)
+int request_if_match(struct request *req, int64_t version)
 {
     struct span given = request_header(req, "If-Match");
+    assert(req->route->match != MATCH_NONE && "the route tells of it");
+    if (!given.ptr && req->route->match == MATCH_ACCEPTED)
+        return 0;
     if (!given.ptr)
-        return required ? refuse(req, OUTCOME_PRECONDITION_REQUIRED,
-                              "Send If-Match with the ETag of the version you saw")
-                        : 0;
+        return refuse(req, OUTCOME_PRECONDITION_REQUIRED,
+            "Send If-Match with the ETag of the version you saw");
     char current[32];
     int n = snprintf(current, sizeof(current), "\"%lld\"", (long long)version);
     if (span_equal(given, span_make(current, (size_t)n)) || span_equal(given, SPAN("*")))

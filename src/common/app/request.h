@@ -79,9 +79,9 @@ void refuse_retry_after(struct request *req, int seconds);
 void refuse_undo(struct request *req);
 
 bool caller_is(const struct request *req, unsigned any_of_roles);
-/* If-Match against the row version: 0; OUTCOME_PRECONDITION_REQUIRED when missing and `required`,
- * OUTCOME_STALE. */
-int request_if_match(struct request *req, int64_t version, bool required);
+/* If-Match against the row version, as the route's `match` has it: 0;
+ * OUTCOME_PRECONDITION_REQUIRED, OUTCOME_STALE. */
+int request_if_match(struct request *req, int64_t version);
 struct span request_header(const struct request *req, const char *name);
 
 /* Correlation id of the running work: request, event, or a fresh one for background work. Never

@@ -14,6 +14,13 @@ enum idempotency {
                         row is the key) */
 };
 
+/* Whether a change must name the version it was made of. */
+enum match {
+    MATCH_NONE,
+    MATCH_ACCEPTED, /* If-Match counts when it is there */
+    MATCH_REQUIRED, /* 428 without */
+};
+
 /* What a request is worth when there is not room for all: the first are refused first. */
 enum route_class {
     CLASS_USUAL, /* /internal/ and what every service has: vital; other GETs: browse; the rest: cart
@@ -35,12 +42,14 @@ struct route {
     unsigned others;
     const struct table
         *params;               /* path variables and query parameters by name, NULL: none allowed */
-    const struct table *body;  /* NULL: no body allowed (an empty one is) */
+    const struct table *body;  /* NULL: no body allowed (an empty one is, and {}) */
     const struct table *reply; /* for the docs */
     bool reply_is_page;
     int status; /* of success, for the docs */
     enum idempotency idempotency;
-    int64_t body_limit; /* 0: 64 KiB */
+    enum match match;         /* the handler looks: request_if_match() */
+    const char *token_header; /* stands for a login where nobody need have one, for the docs */
+    int64_t body_limit;       /* 0: 64 KiB */
     enum route_class class;
     bool raw_body; /* the handler reads req->http->body itself (signed webhooks, CSV) */
     bool form; /* the body is a form of the fields in `body`; the handler reads it: form_read() */

@@ -158,7 +158,9 @@ static int get_whoami(struct request *req)
 static const struct route routes[] = {
     {HTTP_GET, "/things/{id}", ROLE_ANYONE, get_thing, .params = &thing_params_table},
     {HTTP_POST, "/things", ROLE_USER, post_thing, .body = &thing_table,
-        .idempotency = IDEMPOTENCY_ACCEPTED},
+        .idempotency = IDEMPOTENCY_ACCEPTED, .match = MATCH_ACCEPTED,
+        .token_header = "X-Thing-Token"},
+    {HTTP_POST, "/whoami", ROLE_ANYONE, get_whoami},
     {HTTP_POST, "/required", ROLE_USER, post_thing, .body = &thing_table,
         .idempotency = IDEMPOTENCY_REQUIRED},
     {HTTP_GET, "/admin", ROLE_ADMIN, get_admin},

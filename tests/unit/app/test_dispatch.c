@@ -195,6 +195,13 @@ static void bodies(void)
     s = ask(HTTP_POST, "/things", "{\"name\":1,\"nam\":2}", me, NULL);
     assert_problem(s, 422, "validation_failed");
     cr_assert(strstr(s.body, "\"/name\"") && strstr(s.body, "\"/nam\""), "%s", s.body);
+    s = ask(HTTP_POST, "/whoami", " { } ", me, NULL);
+    cr_assert_eq(s.status, 200, "nothing is as good as no body: %s", s.body);
+    s = ask(HTTP_POST, "/whoami", "{\"name\":1}", me, NULL);
+    assert_problem(s, 422, "validation_failed");
+    cr_assert(strstr(s.body, "\"/name\""), "%s", s.body);
+    s = ask(HTTP_POST, "/whoami", "name", me, NULL);
+    assert_problem(s, 400, "malformed_request");
     s = ask(HTTP_POST, "/things", "{\"name\":\"b\",\"how\":\"picky\"}", me, NULL);
     assert_problem(s, 422, "validation_failed");
     cr_assert(strstr(s.body, "{\"pointer\":\"/name\",\"detail\":\"is not nice enough\"}"));
@@ -265,6 +272,8 @@ static void readiness(void)
     s = ask(HTTP_GET, "/openapi.json", NULL, NULL);
     cr_assert(strstr(s.body, "\"/things/{id}\""));
     cr_assert(strstr(s.body, "\"name\":\"Idempotency-Key\",\"in\":\"header\",\"required\":true"));
+    cr_assert(strstr(s.body, "\"name\":\"If-Match\",\"in\":\"header\",\"required\":false"));
+    cr_assert(strstr(s.body, "\"name\":\"X-Thing-Token\",\"in\":\"header\",\"required\":false"));
 }
 Test(dispatch, readyz__while_draining__is_false)
 {

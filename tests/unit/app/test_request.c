@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 
+#include "common/app/route.h"
 #include "common/base/crypto.h"
 
 static struct request req;
@@ -51,16 +52,19 @@ Test(request, cursor__that_no_list_has_given__is_refused_by_its_pointer)
 
 Test(request, if_match__is_the_version_or_a_star)
 {
-    cr_assert_eq(request_if_match(&req, 3, false), 0);
-    cr_assert_eq(request_if_match(&req, 3, true), OUTCOME_PRECONDITION_REQUIRED);
+    struct route route = {.match = MATCH_ACCEPTED};
+    req.route = &route;
+    cr_assert_eq(request_if_match(&req, 3), 0);
+    route.match = MATCH_REQUIRED;
+    cr_assert_eq(request_if_match(&req, 3), OUTCOME_PRECONDITION_REQUIRED);
     http_header_add(&headers, SPAN("if-match"), SPAN("\"3\""));
-    cr_assert_eq(request_if_match(&req, 3, true), 0);
-    cr_assert_eq(request_if_match(&req, 4, true), OUTCOME_STALE);
+    cr_assert_eq(request_if_match(&req, 3), 0);
+    cr_assert_eq(request_if_match(&req, 4), OUTCOME_STALE);
     cr_assert(span_equal(http_header_get(&response.headers, "ETag"), SPAN("\"4\"")));
     headers.at[0].value = SPAN("*");
-    cr_assert_eq(request_if_match(&req, 4, true), 0);
+    cr_assert_eq(request_if_match(&req, 4), 0);
     headers.at[0].value = SPAN("3");
-    cr_assert_eq(request_if_match(&req, 3, true), OUTCOME_STALE);
+    cr_assert_eq(request_if_match(&req, 3), OUTCOME_STALE);
 }
 
 Test(request, page__names_its_successor_with_the_other_parameters)
