@@ -5,6 +5,9 @@
  * more than TARGET_US: the others wait a little for their turn, nobody is refused. What waits is in
  * flight to the front (front.c), which refuses when it is too long.
  *
+ * What they tell is the mean of a tenth of a second. The latest event of each would be late on any
+ * crowded machine, however few sales are under way: then all but two would wait for nothing.
+ *
  * The limit goes down while the lag is above the target and up while it is below and somebody has
  * to wait, the more the further off it is, but slowly: a lag's time passes until a change shows,
  * and a rule that is quicker than that swings between too many and too few. By factors, for steps
@@ -25,7 +28,7 @@
 #define OLD_US    (10 * USEC_PER_SEC)
 #define JUDGE_US  (100 * USEC_PER_MS)
 #define WAIT_US   (500 * USEC_PER_MS)
-#define TELL_US   (100 * USEC_PER_MS) /* twice that is remembered */
+#define TELL_US   (100 * USEC_PER_MS)
 #define GAIN      0.125
 #define MOST_UP   1.1
 #define START     32
@@ -119,34 +122,37 @@ void pace_leave(void)
 
 /* ---- what services tell each other ---- */
 
-static struct {
-    int64_t worst_us[2], until_us; /* this tenth of a second, and the one before */
-} consumed;
-
-static void consumed_roll(void)
+int64_t pace_lag_mean(struct pace_lag *l, int64_t now_us)
 {
-    int64_t now = clock_mono_us();
-    if (now < consumed.until_us)
-        return;
-    consumed.worst_us[1] = now < consumed.until_us + TELL_US ? consumed.worst_us[0] : 0;
-    consumed.worst_us[0] = 0;
-    consumed.until_us = now + TELL_US;
+    if (now_us >= l->until_us) {
+        bool just_now = now_us < l->until_us + TELL_US;
+        l->mean_us = just_now && l->count ? l->sum_us / l->count : 0;
+        l->sum_us = l->count = 0;
+        l->until_us = now_us + TELL_US;
+    }
+    return l->mean_us;
 }
+
+void pace_lag_add(struct pace_lag *l, int64_t lag_us, int64_t now_us)
+{
+    (void)pace_lag_mean(l, now_us);
+    if (lag_us < OLD_US) {
+        l->sum_us += lag_us;
+        l->count++;
+    }
+}
+
+static struct pace_lag consumed;
 
 void pace_consumed(int64_t lag_us)
 {
-    consumed_roll();
-    if (lag_us > consumed.worst_us[0] && lag_us < OLD_US)
-        consumed.worst_us[0] = lag_us;
-    pace_heard(&pace, lag_us, clock_mono_us());
+    pace_lag_add(&consumed, lag_us, clock_mono_us());
 }
 
 const char *pace_tells(void)
 {
-    consumed_roll();
-    int64_t worst_us =
-        consumed.worst_us[0] > consumed.worst_us[1] ? consumed.worst_us[0] : consumed.worst_us[1];
-    return arena_printf(fiber_arena(), "%lld", (long long)(worst_us / USEC_PER_MS));
+    int64_t mean_us = pace_lag_mean(&consumed, clock_mono_us());
+    return arena_printf(fiber_arena(), "%lld", (long long)(mean_us / USEC_PER_MS));
 }
 
 void pace_told(struct span value)

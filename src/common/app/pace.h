@@ -16,8 +16,18 @@ struct pace {
     int64_t worst_us, judge_us;
 };
 void pace_init(struct pace *p, int64_t now_us);
-/* Somebody's events are so late. */
+/* Somebody's events are so late. Of several that are heard in a tenth of a second the worst counts.
+ */
 void pace_heard(struct pace *p, int64_t lag_us, int64_t now_us);
+
+/* How late events are: the mean of those in the last whole tenth of a second; 0 when there were
+ * none. Those of a backlog don't count. Pure, too. */
+struct pace_lag {
+    int64_t sum_us, count, until_us; /* of the tenth of a second that is running */
+    int64_t mean_us;                 /* of the one before */
+};
+void pace_lag_add(struct pace_lag *l, int64_t lag_us, int64_t now_us);
+int64_t pace_lag_mean(struct pace_lag *l, int64_t now_us);
 
 /* A service that begins sales: shows how it goes in its metrics. */
 void pace_start(void);
@@ -30,6 +40,6 @@ void pace_leave(void);
  * their answers, in the header of that name. */
 #define LAG_HEADER "X-Event-Lag"
 void pace_consumed(int64_t lag_us);
-/* The worst of the last tenths of a second, in ms; in the fiber's arena. */
+/* The mean lag, in ms; in the fiber's arena. */
 const char *pace_tells(void);
 void pace_told(struct span value);

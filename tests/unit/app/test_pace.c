@@ -44,7 +44,7 @@ Test(pace, events_that_are_very_late__do_not_stop_the_shop)
     cr_assert_eq(p.limit, 2, "%f", p.limit);
 }
 
-Test(pace, one_late_event_among_many__counts)
+Test(pace, the_latest_of_several_services__counts)
 {
     begin(64);
     pace_heard(&p, 300 * MS, now);
@@ -74,6 +74,22 @@ Test(pace, a_backlog__is_no_reason_to_wait)
     begin(64);
     hear(3600 * USEC_PER_SEC, 1000 * MS);
     cr_assert_eq(p.limit, 64);
+}
+
+Test(pace, lag__is_the_mean_of_the_last_tenth_of_a_second)
+{
+    struct pace_lag l = {0};
+    now = 1000 * USEC_PER_SEC;
+    cr_assert_eq(pace_lag_mean(&l, now), 0);
+    pace_lag_add(&l, 10 * MS, now);
+    pace_lag_add(&l, 30 * MS, now + 50 * MS);
+    pace_lag_add(&l, 3600 * USEC_PER_SEC, now + 60 * MS);
+    cr_assert_eq(pace_lag_mean(&l, now + 90 * MS), 0, "it is not over");
+    cr_assert_eq(pace_lag_mean(&l, now + 110 * MS), 20 * MS, "a backlog is left out");
+    cr_assert_eq(pace_lag_mean(&l, now + 190 * MS), 20 * MS);
+    cr_assert_eq(pace_lag_mean(&l, now + 220 * MS), 0, "and then there were none");
+    pace_lag_add(&l, 10 * MS, now + 230 * MS);
+    cr_assert_eq(pace_lag_mean(&l, now + 900 * MS), 0, "what is long ago is not told");
 }
 
 /* ---- taking turns ---- */
