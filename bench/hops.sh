@@ -27,15 +27,15 @@ steps() {
         SELECT s ->> 'step' AS step, round(avg((s ->> 'durationUs')::int)) AS mean,
             percentile_cont(0.5) WITHIN GROUP (ORDER BY (s ->> 'durationUs')::int) AS p50,
             percentile_cont(0.99) WITHIN GROUP (ORDER BY (s ->> 'durationUs')::int) AS p99
-        FROM checkouts, jsonb_array_elements(steps) s WHERE state = 'completed' AND created_at > '$1' GROUP BY 1) t"
+        FROM checkouts, json_array_elements(steps) s WHERE state = 'completed' AND created_at > '$1' GROUP BY 1) t"
 }
 
 for n in "${shoppers[@]}"; do
-    ./souk load buy --direct --no-audit --users "$n" --duration 3s --warmup 0s --keep "$work/shoppers.$n" --quiet --json - >/dev/null # logins, connections
+    ./souk load buy --direct --no-audit --users "$n" --duration 3s --warmup 1ms --keep "$work/shoppers.$n" --quiet --json - >/dev/null # logins, connections
     until heard; do sleep 0.2; done
     since=$(admin_psql -At -d souk_cart -c 'SELECT clock_timestamp()')
     used >"$work/before"
-    ./souk load buy --direct --no-audit --users "$n" --duration "${seconds}s" --warmup 0s --keep "$work/shoppers.$n" --quiet --json - >"$work/load"
+    ./souk load buy --direct --no-audit --users "$n" --duration "${seconds}s" --warmup 1ms --keep "$work/shoppers.$n" --quiet --json - >"$work/load"
     until heard; do sleep 0.2; done
     used >"$work/after"
     jq -n --argjson n "$n" --slurpfile load "$work/load" --slurpfile before "$work/before" --slurpfile after "$work/after" --argjson steps "$(steps "$since")" '
