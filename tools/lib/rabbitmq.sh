@@ -66,7 +66,7 @@ epmd_run() {
 # RUNNING_UNDER_SYSTEMD makes the start script exec the Erlang VM, so that the pid is the VM's and
 # SIGTERM its orderly stop; without busy-waiting schedulers an idle broker costs no CPU. It shares the
 # machine with everything else: schedulers for half of the processors do the same work with a third
-# less, for they hand less to each other (docs/PERFORMANCE.md).
+# less, for they hand less to each other (docs/MEASUREMENTS.md).
 rabbitmq_run() {
     local dir=$DATA/rabbitmq schedulers
     schedulers=$((($(nproc) + 1) / 2))
@@ -84,7 +84,7 @@ rabbitmq_run() {
 }
 
 # Every event of every service goes through the broker's one or two threads, and a full machine that treats all alike makes a
-# confirm wait for a tenth of a second (docs/PERFORMANCE.md). What works little and often has to go first. Where the
+# confirm wait for a tenth of a second (docs/MEASUREMENTS.md). What works little and often has to go first. Where the
 # kernel shares processors among sessions (autogroups, sched(7)) each of PostgreSQL's backends is a session, counts as much as
 # the whole broker, and a nice value says nothing outside its own session: then it is the session's that counts. Only root may.
 BROKER_NICE=-10
