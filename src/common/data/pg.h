@@ -108,13 +108,13 @@ struct pg_tx;
  * ERR_UNAVAILABLE, ERR_BUSY, ERR_TIMEOUT, -ECANCELED. Holds (fiber_hold) until the end of the
  * transaction. */
 int pg_begin(struct pg_pool *p, struct pg_tx **ret_tx) PARKS;
-/* Queues a copy without waiting. A later wait reports its failure (first failure wins), also of an
- * argument that cannot be sent. Never parks. */
+/* Queues a copy without waiting. A later wait reports its failure (first failure wins). Never
+ * parks. */
 int pg_queue(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args);
 /* Queues that the statement must touch at least `min_affected` rows, else the next wait returns
  * `outcome` (> 0,
  * >= 100 by convention so that it cannot meet pg_outcome) and the transaction is rolled back.
- * pg_commit waits for open expectations before it sends COMMIT: one more round trip. */
+ * pg_commit waits for open expectations before it commits: one more round trip. */
 int pg_queue_expect(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args,
     int64_t min_affected, int outcome);
 /* Sends everything queued plus this statement, waits for all. `ret_result` NULL ok. 0; pg_outcome;
@@ -136,8 +136,8 @@ struct pg_end {
     void (*ended)(void *arg, int r);
 };
 void **pg_at_commit(struct pg_tx *tx, const struct pg_end *end);
-/* COMMIT with everything still queued. 0; as pg_run; ERR_UNKNOWN: the connection broke or was
- * silent after COMMIT was sent, look the effect up before doing it again. Once sent it is not
+/* Commits, with everything still queued. 0; as pg_run; ERR_UNKNOWN: the connection broke or was
+ * silent after that was sent, look the effect up before doing it again. Once sent it is not
  * cancelled. After a failure the transaction is over. */
 int pg_commit(struct pg_tx *tx) PARKS;
 /* Ends the transaction; rolls back unless committed; gives the connection back. For CLEANUP: takes

@@ -141,8 +141,10 @@ static bool step_take(struct pg_link *l, PGresult *res)
     if (!res) { /* a statement's results end with NULL, and so does that error */
         if (!step->answered)
             return false;
-        if (step->kind == PG_STEP_SYNC)
+        if (step->kind == PG_STEP_SYNC) {
+            step->answered = false; /* once */
             return true;
+        }
         if (step->kind == PG_STEP_SCRIPT)
             latch_set(&l->done, 0);
         step_end(l);
@@ -221,38 +223,44 @@ struct arg_texts {
     char numbers[ARGS_LIMIT][NUMBER_SIZE];
 };
 
-static int arg_text(const struct pg_arg *arg, char *number, const char **ret_text)
+static const char *arg_text(const struct pg_arg *arg, char *number)
 {
     switch (arg->kind) {
     case PG_ARG_NULL:
-        *ret_text = NULL;
-        return 0;
+        return NULL;
     case PG_ARG_TEXT:
-        *ret_text = arg->text;
-        return 0;
+        return arg->text;
     case PG_ARG_SPAN:
-        if (arg->text && memchr(arg->text, '\0', arg->len))
-            return ERR(ERR_INVALID);
-        *ret_text = arg->text ? arena_strndup(fiber_arena(), arg->text, arg->len) : NULL;
-        return 0;
+        return arg->text ? arena_strndup(fiber_arena(), arg->text, arg->len) : NULL;
     case PG_ARG_I64:
         i64_text(arg->value, number);
-        break;
+        return number;
     case PG_ARG_BOOL:
-        *ret_text = arg->value ? "t" : "f";
-        return 0;
+        return arg->value ? "t" : "f";
     case PG_ARG_TIME:
-        if (arg->value == 0) {
-            *ret_text = NULL;
-            return 0;
-        }
+        if (arg->value == 0)
+            return NULL;
         clock_format(arg->value, number);
-        break;
+        return number;
     case PG_ARG_REAL:
         snprintf(number, NUMBER_SIZE, "%.17g", arg->real);
-        break;
+        return number;
     }
-    *ret_text = number;
+    return NULL;
+}
+
+int pg_args_check(const struct pg_statement *s, struct pg_args args)
+{
+    if (args.count > ARGS_LIMIT)
+        return ERR(ERR_INVALID);
+    for (size_t i = 0; i < args.count; i++) {
+        const struct pg_arg *arg = &args.at[i];
+
+        if (arg->kind == PG_ARG_SPAN && arg->text && memchr(arg->text, '\0', arg->len)) {
+            error_note("statement %s: argument %zu holds a NUL byte", s->name, i + 1);
+            return ERR(ERR_INVALID);
+        }
+    }
     return 0;
 }
 
@@ -288,13 +296,9 @@ int pg_link_send(
 
     if (l->broken)
         return lost(l, false);
-    if (args.count > ARGS_LIMIT)
-        return ERR(ERR_INVALID);
+    TRY(pg_args_check(s, args));
     for (size_t i = 0; i < args.count; i++) {
-        if (arg_text(&args.at[i], texts.numbers[i], &texts.at[i]) < 0) {
-            error_note("statement %s: argument %zu holds a NUL byte", s->name, i + 1);
-            return ERR(ERR_INVALID);
-        }
+        texts.at[i] = arg_text(&args.at[i], texts.numbers[i]);
         len += texts.at[i] ? strlen(texts.at[i]) : 0;
     }
     l->queued += len;
@@ -383,7 +387,7 @@ static int link_settle(struct pg_link *l, bool decisive, int64_t deadline_us) PA
     if (r < 0 && !l->done.is_set) { /* else the answer came just before we gave up */
         link_break(l);
         if (decisive) {
-            error_note("no answer to COMMIT from PostgreSQL at %s", l->target->label);
+            error_note("no answer to a commit from PostgreSQL at %s", l->target->label);
             return ERR(ERR_UNKNOWN);
         }
         return ERR(r);

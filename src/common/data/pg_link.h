@@ -88,6 +88,9 @@ void pg_link_deinit(struct pg_link *l);
 int pg_link_open(struct pg_link *l, int64_t deadline_us) PARKS;
 void pg_link_close(struct pg_link *l);
 
+/* Whether these arguments can be sent. 0; ERR_INVALID with a note. */
+int pg_args_check(const struct pg_statement *s, struct pg_args args);
+
 /* Puts the statement into the pipeline, prepared first where this link has not seen it. Sends
  * nothing by itself. 0; -EINVAL for an argument that cannot be sent; ERR_UNAVAILABLE. */
 int pg_link_send(

@@ -1,18 +1,17 @@
 /* Transactions on a link. What travels up to one sync is a transaction by itself (PostgreSQL's
  * manual, "Pipelining"), so statements are held back until somebody waits: when that is pg_commit,
- * they go out without BEGIN and COMMIT, which would cost a small transaction as much as half of its
- * statements. A wait before that brings them a BEGIN, and then a COMMIT; both are prepared
- * statements like any other and travel in the same pipeline. A transaction that did nothing costs
- * nothing.
+ * they go out without BEGIN and COMMIT, which were two of four or five. A wait before that brings
+ * them a BEGIN, and then a COMMIT; both are prepared statements like any other and travel in the
+ * same pipeline. A transaction that did nothing costs nothing.
  *
  * The one thing a pipeline cannot do is to look before it leaps: a COMMIT in the same round trip as
  * an expectation would commit before we learn that the expectation was not met. So pg_commit first
  * waits for expectations that are still under way, and pays a second round trip. Who wants one
  * round trip writes SQL that fails by itself, which makes the server skip the COMMIT.
  *
- * After COMMIT was sent, only an answer tells what happened. Such a wait is not cancelled, and
- * losing it is ERR_UNKNOWN. The same holds for a single statement outside of a transaction, unless
- * its text begins with SELECT. */
+ * After what commits was sent, only an answer tells what happened. Such a wait is not cancelled,
+ * and losing it is ERR_UNKNOWN. The same holds for a single statement outside of a transaction,
+ * unless its text begins with SELECT. */
 
 #include <assert.h>
 #include <strings.h>
@@ -96,7 +95,7 @@ static int tx_begin(struct pg_tx *tx)
     return send_held(tx);
 }
 
-/* The arguments' texts may be gone by the time they are sent. */
+/* The arguments' texts may be gone by the time they are sent. Of those that can be sent. */
 static struct pg_args args_copy(struct pg_args args)
 {
     struct arena *a = fiber_arena();
@@ -104,22 +103,26 @@ static struct pg_args args_copy(struct pg_args args)
 
     for (size_t i = 0; i < args.count; i++) {
         copy[i] = args.at[i];
-        if (copy[i].text && copy[i].kind == PG_ARG_TEXT)
+        if (copy[i].kind == PG_ARG_TEXT)
             copy[i].text = arena_strdup(a, copy[i].text);
-        else if (copy[i].text && copy[i].kind == PG_ARG_SPAN)
-            copy[i].text = memcpy(arena_alloc(a, copy[i].len + 1), copy[i].text, copy[i].len);
+        else if (copy[i].kind == PG_ARG_SPAN)
+            copy[i] = PG_TEXT(arena_strndup(a, copy[i].text, copy[i].len));
     }
     return (struct pg_args){args.count, copy};
 }
 
-static void hold(
+static int hold(
     struct pg_tx *tx, const struct pg_statement *s, struct pg_args args, struct pg_want want)
 {
     struct held *h = ARENA_NEW(fiber_arena(), struct held);
+    int r = pg_args_check(s, args);
 
+    if (r < 0)
+        return tx_fail(tx, r);
     *h = (struct held){.statement = s, .args = args_copy(args), .want = want};
     *tx->held_end = h;
     tx->held_end = &h->next;
+    return 0;
 }
 
 /* Whether another statement may follow. */
@@ -142,12 +145,12 @@ static int may_wait(void)
     return 0;
 }
 
-static int tx_wait(struct pg_tx *tx, bool decisive) PARKS
+static int tx_wait(struct pg_tx *tx) PARKS
 {
     int r = may_wait();
 
     if (r == 0)
-        r = pg_link_wait(tx->link, decisive, pg_pool_timeout_us(tx->pool));
+        r = pg_link_wait(tx->link, false, pg_pool_timeout_us(tx->pool));
     tx->expects = false;
     return r == 0 ? 0 : tx_fail(tx, r);
 }
@@ -156,10 +159,7 @@ static int queue(
     struct pg_tx *tx, const struct pg_statement *s, struct pg_args args, struct pg_want want)
 {
     TRY(tx_open(tx));
-    if (tx->begun)
-        return tx_send(tx, s, args, want);
-    hold(tx, s, args, want);
-    return 0;
+    return tx->begun ? tx_send(tx, s, args, want) : hold(tx, s, args, want);
 }
 
 int pg_queue(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args)
@@ -192,7 +192,7 @@ int pg_run(struct pg_tx *tx, const struct pg_statement *s, struct pg_args args,
     if (r == 0)
         r = tx_send(tx, s, args, (struct pg_want){.keep = ret_result != NULL});
     if (r == 0)
-        r = tx_wait(tx, false);
+        r = tx_wait(tx);
     if (r == 0 && ret_result) {
         r = pg_link_rows(tx->link, s, ret_result);
         if (r < 0)
@@ -214,7 +214,19 @@ static int expectations_met(struct pg_tx *tx) PARKS
     if (!tx->expects)
         return 0;
     TRY(tx_begin(tx));
-    return tx_wait(tx, false);
+    return tx_wait(tx);
+}
+
+/* What is in the pipeline when a fiber is not to wait any more would be sent with the rollback. */
+static int send_and_commit(struct pg_tx *tx) PARKS
+{
+    int r = may_wait();
+
+    if (r < 0)
+        return tx_fail(tx, r);
+    TRY(tx->begun ? tx_send(tx, &sql_commit, PG_NO_ARGS, (struct pg_want){0}) : send_held(tx));
+    r = pg_link_wait(tx->link, true, pg_pool_timeout_us(tx->pool));
+    return r == 0 ? 0 : tx_fail(tx, r);
 }
 
 static int commit(struct pg_tx *tx) PARKS
@@ -223,11 +235,8 @@ static int commit(struct pg_tx *tx) PARKS
 
     if (r == 0)
         r = expectations_met(tx);
-    if (r == 0 && (tx->begun || tx->held)) {
-        r = tx->begun ? tx_send(tx, &sql_commit, PG_NO_ARGS, (struct pg_want){0}) : send_held(tx);
-        if (r == 0)
-            r = tx_wait(tx, true);
-    }
+    if (r == 0 && (tx->begun || tx->held))
+        r = send_and_commit(tx);
     tx->over = true;
     return r < 0 ? ERR(r) : r;
 }

@@ -63,10 +63,11 @@ PG_TEST(pg_link, connection__lost_by_the_server_in_its_commit__is_unknown)
 }
 
 /* Twice the same for the caller, and twice the opposite in the database. */
-PG_TEST(pg_link, connection__cut_before_or_after_the_server_commits__is_unknown)
+static void cut_a_commit(bool begun)
 {
     for (int after = 0; after <= 1; after++) {
-        struct pg_proxy proxy = {.cut_at = "souk_commit", .cut_after = after};
+        struct pg_proxy proxy = {
+            .cut_at = begun ? "souk_commit" : "item_insert", .cut_after = after};
         struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
         struct pg_pool *p;
 
@@ -75,7 +76,9 @@ PG_TEST(pg_link, connection__cut_before_or_after_the_server_commits__is_unknown)
         pg_proxy_start(&proxy);
         p = pg_test_pool((struct pg_pool_config){.url = pg_proxy_url(&proxy)});
         OK(pg_begin(p, &tx));
-        OK(pg_run(tx, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1)), NULL));
+        OK(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1))));
+        if (begun)
+            OK(pg_run(tx, &sql_item_count, PG_NO_ARGS, NULL));
         GIVES(ERR_UNKNOWN, pg_commit(tx));
         pg_tx_end(&tx);
         cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), after ? "2" : "1");
@@ -83,6 +86,16 @@ PG_TEST(pg_link, connection__cut_before_or_after_the_server_commits__is_unknown)
         pg_pool_free(p);
         pg_proxy_stop(&proxy);
     }
+}
+
+PG_TEST(pg_link, connection__cut_before_or_after_the_server_commits__is_unknown)
+{
+    cut_a_commit(true);
+}
+
+PG_TEST(pg_link, connection__cut_before_or_after_what_commits_by_itself__is_unknown)
+{
+    cut_a_commit(false);
 }
 
 PG_TEST(pg_link, commit__that_is_not_answered_in_time__is_unknown)

@@ -255,7 +255,7 @@ PG_TEST(pg_tx, failures__of_several_statements__report_the_first)
     pg_pool_free(p);
 }
 
-PG_TEST(pg_tx, commit__of_an_argument_that_cannot_be_sent__commits_nothing_before_it)
+PG_TEST(pg_tx, queue__of_an_argument_that_cannot_be_sent__commits_nothing_before_it)
 {
     struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
@@ -263,10 +263,12 @@ PG_TEST(pg_tx, commit__of_an_argument_that_cannot_be_sent__commits_nothing_befor
     pg_test_items();
     OK(pg_begin(p, &tx));
     OK(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1))));
-    OK(pg_queue(tx, &sql_item_insert,
-        PG_ARGS(PG_I64(3), PG_SPAN(((struct span){.ptr = "1\0002", .len = 3})))));
+    GIVES(
+        ERR_INVALID, pg_queue(tx, &sql_item_insert,
+                         PG_ARGS(PG_I64(3), PG_SPAN(((struct span){.ptr = "1\0002", .len = 3})))));
     GIVES(ERR_INVALID, pg_commit(tx));
     pg_tx_end(&tx);
+    cr_assert_eq(trips(p), 0, "there was nothing to undo");
     cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "1");
     cr_assert_eq(pg_pool_stats(p).open, 1);
     pg_pool_free(p);
@@ -347,7 +349,31 @@ PG_TEST(pg_tx, commit__that_fails_itself__has_rolled_back)
     GIVES(ERR_INVALID, pg_queue(tx, &sql_item_count, PG_NO_ARGS));
     pg_tx_end(&tx);
     cr_assert_eq(trips(p), 1, "nothing was left to roll back");
+    GIVES(PG_FOREIGN, pg_query(p, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1)), NULL));
     cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "1");
+    cr_assert_eq(pg_pool_stats(p).open, 1, "the connection is as good as before");
+    pg_pool_free(p);
+}
+
+/* Nothing is committed behind the back of who was told that it is too late. */
+PG_TEST(pg_tx, commit__after_the_deadline__commits_nothing)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+
+    pg_test_items();
+    for (int begun = 0; begun <= 1; begun++) {
+        OK(pg_begin(p, &tx));
+        OK(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1))));
+        if (begun)
+            OK(pg_run(tx, &sql_item_count, PG_NO_ARGS, NULL));
+        int64_t outer = fiber_deadline_push(clock_mono_us());
+        GIVES(ERR_TIMEOUT, pg_commit(tx));
+        fiber_deadline_pop(outer);
+        pg_tx_end(&tx);
+        cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "1");
+    }
+    cr_assert_eq(trips(p), 2, "a count, and its rollback");
     pg_pool_free(p);
 }
 
