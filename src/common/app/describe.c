@@ -47,6 +47,8 @@ static void put_routes(struct json_writer *w, const struct route *routes, size_t
         json_put_text(w, "class", admission_class_name(front_class(r)));
         json_put_text(w, "idempotencyKey", idempotency[r->idempotency]);
         json_put_text(w, "ifMatch", match[r->match]);
+        if (r->token_header)
+            json_put_text(w, "tokenHeader", r->token_header);
         json_put_i64(w, "status", r->status ? r->status : 200);
         json_put_text(w, "doc", r->doc);
         put_table(w, "params", r->params);
@@ -188,7 +190,9 @@ static void put_headers(struct json_writer *w, const struct route *r)
             SPAN("{\"type\":\"string\",\"minLength\":1,\"maxLength\":255}"));
     if (r->match != MATCH_NONE)
         put_header(w, "If-Match", r->match == MATCH_REQUIRED,
-            "The ETag of what is to be changed; 412 when it has changed since",
+            r->match == MATCH_REQUIRED
+                ? "The ETag of what is to be changed; 428 without, 412 when it has changed since"
+                : "The ETag of what is to be changed; 412 when it has changed since",
             SPAN("{\"type\":\"string\"}"));
     if (r->token_header)
         put_header(w, r->token_header, false, "Whose it is, without a login",

@@ -29,6 +29,7 @@
 #define JUDGE_US  (100 * USEC_PER_MS)
 #define WAIT_US   (500 * USEC_PER_MS)
 #define TELL_US   (100 * USEC_PER_MS)
+#define KEEP_US   (400 * USEC_PER_MS) /* what was told last, until there are others */
 #define GAIN      0.125
 #define MOST_UP   1.1
 #define START     32
@@ -124,12 +125,16 @@ void pace_leave(void)
 
 int64_t pace_lag_mean(struct pace_lag *l, int64_t now_us)
 {
-    if (now_us >= l->until_us) {
-        bool just_now = now_us < l->until_us + TELL_US;
-        l->mean_us = just_now && l->count ? l->sum_us / l->count : 0;
-        l->sum_us = l->count = 0;
-        l->until_us = now_us + TELL_US;
+    if (now_us < l->until_us)
+        return l->mean_us;
+    if (l->count) {
+        l->mean_us = l->sum_us / l->count;
+        l->made_us = l->until_us;
     }
+    if (now_us >= l->made_us + KEEP_US)
+        l->mean_us = 0;
+    l->sum_us = l->count = 0;
+    l->until_us = now_us + TELL_US;
     return l->mean_us;
 }
 
@@ -146,7 +151,9 @@ static struct pace_lag consumed;
 
 void pace_consumed(int64_t lag_us)
 {
-    pace_lag_add(&consumed, lag_us, clock_mono_us());
+    int64_t now = clock_mono_us();
+    pace_lag_add(&consumed, lag_us, now);
+    pace_heard(&pace, pace_lag_mean(&consumed, now), now);
 }
 
 const char *pace_tells(void)

@@ -16,15 +16,14 @@ struct pace {
     int64_t worst_us, judge_us;
 };
 void pace_init(struct pace *p, int64_t now_us);
-/* Somebody's events are so late. Of several that are heard in a tenth of a second the worst counts.
- */
+/* Somebody's events are so late. Of several told in a tenth of a second the worst counts. */
 void pace_heard(struct pace *p, int64_t lag_us, int64_t now_us);
 
-/* How late events are: the mean of those in the last whole tenth of a second; 0 when there were
- * none. Those of a backlog don't count. Pure, too. */
+/* How late events are: the mean of those in the last tenth of a second that had some; 0 when that
+ * was 400 ms ago, for batches come that far apart. Those of a backlog don't count. Pure, too. */
 struct pace_lag {
     int64_t sum_us, count, until_us; /* of the tenth of a second that is running */
-    int64_t mean_us;                 /* of the one before */
+    int64_t mean_us, made_us;        /* of one before, and when that ended */
 };
 void pace_lag_add(struct pace_lag *l, int64_t lag_us, int64_t now_us);
 int64_t pace_lag_mean(struct pace_lag *l, int64_t now_us);

@@ -87,9 +87,24 @@ Test(pace, lag__is_the_mean_of_the_last_tenth_of_a_second)
     cr_assert_eq(pace_lag_mean(&l, now + 90 * MS), 0, "it is not over");
     cr_assert_eq(pace_lag_mean(&l, now + 110 * MS), 20 * MS, "a backlog is left out");
     cr_assert_eq(pace_lag_mean(&l, now + 190 * MS), 20 * MS);
-    cr_assert_eq(pace_lag_mean(&l, now + 220 * MS), 0, "and then there were none");
-    pace_lag_add(&l, 10 * MS, now + 230 * MS);
-    cr_assert_eq(pace_lag_mean(&l, now + 900 * MS), 0, "what is long ago is not told");
+    cr_assert_eq(pace_lag_mean(&l, now + 220 * MS), 20 * MS, "batches are some time apart");
+    cr_assert_eq(pace_lag_mean(&l, now + 510 * MS), 0, "and then there were none");
+    pace_lag_add(&l, 10 * MS, now + 520 * MS);
+    cr_assert_eq(pace_lag_mean(&l, now + 2000 * MS), 0, "what is long ago is not told");
+}
+
+Test(pace, lag__of_batches_that_are_some_time_apart__is_told_all_the_time)
+{
+    struct pace_lag l = {0};
+    now = 1000 * USEC_PER_SEC;
+    for (int64_t end_us = now + 3 * USEC_PER_SEC, at_us = now; now < end_us; now += 10 * MS) {
+        if (now >= at_us) {
+            pace_lag_add(&l, 400 * MS, now);
+            at_us += 250 * MS;
+        }
+        if (now > end_us - 2 * USEC_PER_SEC)
+            cr_assert_eq(pace_lag_mean(&l, now), 400 * MS);
+    }
 }
 
 /* ---- taking turns ---- */
