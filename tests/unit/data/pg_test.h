@@ -46,6 +46,7 @@ struct text {
 extern const struct table text_table;
 
 /* Table `item (id int primary key, stock int check (stock >= 0))`, see pg_test_items. */
+#define OUT_OF_STOCK 101                          /* an outcome of the tests */
 extern const struct pg_statement sql_item_insert; /* $1 id, $2 stock */
 extern const struct pg_statement sql_item_take;   /* $1 id, $2 quantity: only while it lasts */
 extern const struct pg_statement sql_item_grab;   /* $1 id, $2 quantity: the CHECK says no */

@@ -133,3 +133,25 @@ PG_TEST(pg_tx, commit__of_a_fiber_that_is_cancelled_meanwhile__is_seen_through)
     cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "2");
     pg_pool_free(p);
 }
+
+/* Nothing is committed behind the back of who was told that it is too late. */
+PG_TEST(pg_tx, commit__after_the_deadline__commits_nothing)
+{
+    struct pg_pool *p = pg_test_pool((struct pg_pool_config){0});
+    struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
+
+    pg_test_items();
+    for (int begun = 0; begun <= 1; begun++) {
+        OK(pg_begin(p, &tx));
+        OK(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(2), PG_I64(1))));
+        if (begun)
+            OK(pg_run(tx, &sql_item_count, PG_NO_ARGS, NULL));
+        int64_t outer = fiber_deadline_push(clock_mono_us());
+        GIVES(ERR_TIMEOUT, pg_commit(tx));
+        fiber_deadline_pop(outer);
+        pg_tx_end(&tx);
+        cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "1");
+    }
+    cr_assert_eq(pg_pool_stats(p).round_trips, 2, "a count, and its rollback");
+    pg_pool_free(p);
+}
