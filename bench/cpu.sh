@@ -25,3 +25,11 @@ cpu_of() {
 # heard: the events of all checkouts have gone their ways
 heard() { [ "$(for svc in order payment seller; do admin_psql -At -d "souk_$svc" -c 'SELECT EXISTS (SELECT FROM outbox WHERE published_at IS NULL AND parked_at IS NULL)'; done | sort -u)" = f ] &&
     [ "$(management GET '/api/queues/%2f?columns=name,messages' | jq '[.[] | select(.name | endswith("-queue")) | .messages] | add')" = 0 ]; }
+# all_heard: waits for that
+all_heard() {
+    local looks=600
+    until heard; do
+        [ $((looks -= 1)) -gt 0 ] || die "events are still on their way after minutes"
+        sleep 0.1
+    done
+}

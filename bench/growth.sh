@@ -149,11 +149,11 @@ bought() {
     suite "$1"
     # shellcheck source=tests/env.sh
     . tests/env.sh
-    local before_svc before_pg run tries=600
+    local before_svc before_pg run
     before_svc=$(cpu_of "${SERVICES[@]}") before_pg=$(cpu_us postgres)
     run=$(./souk load buy --direct --no-audit --rate "$rate" --duration "${seconds}s" --warmup 1s --accounts "$work/accounts" --shoppers 16 --skus "$work/$1.skus" --quiet --json -) ||
         { echo "$run" | jq -c . >&2; die "$1: the load was not answered as it should be"; }
-    until heard || [ $((tries -= 1)) = 0 ]; do sleep 0.1; done
+    all_heard
     jq -c --arg suite "$1" --argjson svc $(($(cpu_of "${SERVICES[@]}") - before_svc)) --argjson pg $(($(cpu_us postgres) - before_pg)) '
         .series.checkout as $c | {suite: $suite, kind: "checkout", n: $c.good, serviceUs: ($svc / $c.good), postgresUs: ($pg / $c.good), p50Ms: $c.p50Ms, p99Ms: $c.p99Ms}' <<<"$run"
 }

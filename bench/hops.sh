@@ -32,11 +32,11 @@ steps() {
 
 for n in "${shoppers[@]}"; do
     ./souk load buy --direct --no-audit --users "$n" --duration 3s --warmup 1ms --keep "$work/shoppers.$n" --quiet --json - >/dev/null # logins, connections
-    until heard; do sleep 0.2; done
+    all_heard
     since=$(admin_psql -At -d souk_cart -c 'SELECT clock_timestamp()')
     used >"$work/before"
     ./souk load buy --direct --no-audit --users "$n" --duration "${seconds}s" --warmup 1ms --keep "$work/shoppers.$n" --quiet --json - >"$work/load"
-    until heard; do sleep 0.2; done
+    all_heard
     used >"$work/after"
     jq -n --argjson n "$n" --slurpfile load "$work/load" --slurpfile before "$work/before" --slurpfile after "$work/after" --argjson steps "$(steps "$since")" '
         $load[0].series as $s | $s.checkout.good as $sold | $before[0] as $b
