@@ -44,15 +44,14 @@ peer_down() {
     "$PEERS/node-suite/run.sh" down >>"$LOG/peers.log" 2>&1 || true
 }
 
-# peer_begin SUITE: starts it, notes how long that took, and lets its JIT warm up.
+# peer_begin SUITE: starts it and notes how long that took.
 peer_begin() {
     local -a settings
     local since=${EPOCHREALTIME/[.,]/}
     read -r -a settings <<<"${NODE_SETTINGS[$1]}"
     env "${settings[@]}" "$SHOPLOAD" -f "$PEERS/load/node-suite.conf" -R "$PEERS/node-suite/run.sh" start |
         jq -r --arg suite "$1" '"\($suite) \(.ready_ms)"' >>"$work/starts"
-    [ -n "$quick" ] || "$SHOPLOAD" -f "$PEERS/load/node-suite.conf" -c 64 -w 1 -d 10 >/dev/null
-    until_true 60 node_quiet || die "the events of $1 don't come to their end"
+    warm "$1"
 }
 peer_end() { "$PEERS/node-suite/run.sh" stop; }
 

@@ -56,6 +56,17 @@ trial() {
             + (if .failed > 0 then ", \(.failed) FAILED" else "" end) + (if .foreign > 8 then ", foreign CPU \(.foreign) %" else "" end)'
 }
 
+# warm SUITE: 10 s of load after its start that nobody measures. Plans, connections and a JIT compiler's code are there when
+# a shop has been open for a while, and all suites shall have theirs.
+warm() {
+    local does=${1%%-*} warmup=1 seconds=10
+    [ -z "$quick" ] || return 0
+    rm -rf "$work/trial"
+    mkdir "$work/trial"
+    ("${does}_drive" "$shoppers") >/dev/null 2>"$work/trial/driver.err" || die "the driver failed: $(tail -n 5 "$work/trial/driver.err")"
+    until_true 60 "${does}_quiet" || die "the events of $1 don't come to their end"
+}
+
 # rss PID...: of these processes, in MiB
 rss_of() {
     local pid
@@ -107,6 +118,8 @@ souk_drained() {
         [ "$(souk_sql payment "SELECT count(*) FROM outbox WHERE published_at IS NULL AND parked_at IS NULL")" = 0 ] &&
         [ "$(souk_sql aibuddy "SELECT count(*) FROM inbox WHERE handled_at > to_timestamp($1 / 1e6) AND type = 'order.created'")" -ge "$2" ]
 }
+
+souk_quiet() { settled && heard_all "$(souk_sql order 'SELECT count(*) FROM orders')"; }
 
 souk_rows() {
     {
