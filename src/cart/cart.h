@@ -17,6 +17,7 @@ enum cart_outcome {
 
 #define CART_LINES_LIMIT    100
 #define CART_QUANTITY_LIMIT 999
+#define CART_TOKEN_HEADER   "X-Cart-Token" /* whose cart it is, without a login */
 
 /* ---- tables.c ---- */
 

@@ -10,7 +10,7 @@ static const char *token_hash(struct arena *a, struct span token)
     return hash;
 }
 
-/* A user's own cart, or a guest's by X-Cart-Token. Without either, `owner` stays empty. */
+/* A user's own cart, or a guest's by its token. Without either, `owner` stays empty. */
 static int read_owner(struct request *req, struct cart_owner *ret_owner)
 {
     *ret_owner = (struct cart_owner){.user_id = req->caller.user_id};
@@ -18,11 +18,12 @@ static int read_owner(struct request *req, struct cart_owner *ret_owner)
         return 0;
     if (request_header(req, "Authorization").ptr) /* a spent login is no guest */
         return refuse(req, OUTCOME_UNAUTHENTICATED, "The access token is not valid");
-    struct span token = request_header(req, "X-Cart-Token");
+    struct span token = request_header(req, CART_TOKEN_HEADER);
     if (!token.ptr)
         return 0;
     if (token.len != CRYPTO_TOKEN_SIZE - 1)
-        return refuse(req, OUTCOME_MALFORMED, "X-Cart-Token must be the token that GET /cart gave");
+        return refuse(
+            req, OUTCOME_MALFORMED, CART_TOKEN_HEADER " must be the token that GET /cart gave");
     ret_owner->token_hash = token_hash(req->arena, token);
     return 0;
 }
@@ -46,8 +47,8 @@ static int require_owner(struct request *req, struct cart_owner *ret_owner)
 {
     TRY(read_owner(req, ret_owner));
     if (!ret_owner->user_id && !ret_owner->token_hash)
-        return refuse(
-            req, OUTCOME_UNAUTHENTICATED, "Send an access token, or X-Cart-Token for a guest cart");
+        return refuse(req, OUTCOME_UNAUTHENTICATED,
+            "Send an access token, or " CART_TOKEN_HEADER " for a guest cart");
     return 0;
 }
 
@@ -58,7 +59,7 @@ static int reply_cart(
     TRY(cart_compute(cart));
     cart->cart_token = new_token;
     if (new_token)
-        reply_header(req, "X-Cart-Token", new_token);
+        reply_header(req, CART_TOKEN_HEADER, new_token);
     reply_etag(req, cart->version);
     return tx ? reply_stored(req, tx, 200, &cart_table, cart) : reply(req, 200, &cart_table, cart);
 }

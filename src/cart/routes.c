@@ -8,8 +8,8 @@ static const int checkout_outcomes[] = {CART_PAYMENT_DECLINED, CART_OUT_OF_STOCK
     CART_CART_EMPTY, CART_PAYMENT_METHOD_UNKNOWN, CART_ADDRESS_UNKNOWN, CART_PAYMENT_UNAVAILABLE,
     CART_STOCK_UNAVAILABLE, CART_ORDER_UNAVAILABLE, CART_LOGIN_UNAVAILABLE, 0};
 
-/* Open to guests: the owner is the token's user or the bearer of X-Cart-Token. */
-#define GUESTS .token_header = "X-Cart-Token"
+/* Open to guests: the owner is the token's user or the bearer of a cart token. */
+#define GUESTS .token_header = CART_TOKEN_HEADER
 
 const struct route cart_routes[] = {
     {HTTP_GET, "/api/v1/cart", ROLE_ANYONE, get_cart, .reply = &cart_table, .class = CLASS_CART,

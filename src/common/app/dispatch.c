@@ -111,6 +111,19 @@ static const char *methods_text(struct arena *a, unsigned methods)
     return *text ? arena_printf(a, "%s, OPTIONS", text) : "OPTIONS";
 }
 
+/* What a page of another origin may send. */
+static const char *headers_text(struct arena *a)
+{
+    const struct service *s = app()->service;
+    const char *token = NULL;
+    for (size_t i = 0; i < s->routes_count && !token; i++)
+        token = s->routes[i].token_header;
+    return arena_printf(a,
+        "Authorization, Content-Type, Idempotency-Key, If-Match, Prefer, %s%s"
+        "X-Correlation-ID, traceparent",
+        token ? token : "", token ? ", " : "");
+}
+
 /* ---- the caller ---- */
 
 #define ROLES_KNOWN (ROLE_SIGNED_IN | ROLE_SERVICE | ROLE_ANYONE)
@@ -299,9 +312,7 @@ static int route_request(struct request *req)
         if (req->http->method != HTTP_OPTIONS)
             return refuse(req, OUTCOME_METHOD_NOT_ALLOWED, "See the Allow header");
         reply_header(req, "Access-Control-Allow-Methods", methods_text(req->arena, s.methods));
-        reply_header(req, "Access-Control-Allow-Headers",
-            "Authorization, Content-Type, Idempotency-Key, If-Match, Prefer, X-Cart-Token, "
-            "X-Correlation-ID, traceparent");
+        reply_header(req, "Access-Control-Allow-Headers", headers_text(req->arena));
         reply_header(req, "Access-Control-Max-Age", "600");
         return reply_empty(req, 204);
     }

@@ -16,13 +16,14 @@
 struct kept_answer {
     const char *fingerprint;
     int64_t status; /* 0: running */
-    const char *content_type, *location, *body;
+    const char *content_type, *location, *etag, *body;
 };
 static const struct field kept_answer_fields[] = {
     FIELD_TEXT(struct kept_answer, fingerprint, "fingerprint"),
     FIELD_I64(struct kept_answer, status, "status"),
     FIELD_TEXT(struct kept_answer, content_type, "contentType"),
     FIELD_TEXT(struct kept_answer, location, "location"),
+    FIELD_TEXT(struct kept_answer, etag, "etag"),
     FIELD_TEXT(struct kept_answer, body, "body"),
 };
 static const struct table kept_answer_table =
@@ -42,18 +43,19 @@ const struct pg_statement idempotency_statements[] = {
         "VALUES ($1, $2, $3, $4, clock_timestamp()) "
         "ON CONFLICT (caller, route, key) DO UPDATE SET claimed_at = excluded.claimed_at, "
         "created_at = now(), fingerprint = $4, status = NULL, content_type = NULL, "
-        "location = NULL, body = NULL "
+        "location = NULL, etag = NULL, body = NULL "
         "WHERE (k.status IS NULL AND k.fingerprint = $4 "
         "AND k.claimed_at < now() - interval '60 s') "
         "OR k.created_at < now() - interval '24 h' "
         "RETURNING claimed_at::text",
         &claim_table},
     [SQL_GET] = {"idempotency_get",
-        "SELECT fingerprint, coalesce(status, 0), content_type, location, body "
+        "SELECT fingerprint, coalesce(status, 0), content_type, location, etag, body "
         "FROM idempotency_keys WHERE caller = $1 AND route = $2 AND key = $3",
         &kept_answer_table},
     [SQL_STORE] = {"idempotency_store",
-        "UPDATE idempotency_keys SET status = $5, content_type = $6, location = $7, body = $8 "
+        "UPDATE idempotency_keys SET status = $5, content_type = $6, location = $7, etag = $8, "
+        "body = $9 "
         "WHERE caller = $1 AND route = $2 AND key = $3 AND claimed_at = $4 AND status IS NULL"},
     [SQL_RELEASE] = {"idempotency_release",
         "DELETE FROM idempotency_keys WHERE caller = $1 AND route = $2 AND key = $3 "
@@ -64,7 +66,7 @@ const struct pg_statement idempotency_statements[] = {
 };
 const size_t idempotency_statements_count = ARRAY_SIZE(idempotency_statements);
 
-/* Whose key it is. A guest without a cart's token can't be told from others (many share an
+/* Whose key it is. A guest without a token can't be told from others (many share an
  * address), must never be given another's answer, and so has no keys: NULL. */
 static const char *caller_scope(const struct request *req)
 {
@@ -72,7 +74,8 @@ static const char *caller_scope(const struct request *req)
         return req->caller.user_id;
     if (req->caller.service)
         return req->caller.service;
-    struct span token = request_header(req, "X-Cart-Token");
+    const char *header = req->route->token_header;
+    struct span token = header ? request_header(req, header) : (struct span){0};
     if (!token.ptr)
         return NULL;
     char digest[SHA256_HEX_SIZE];
@@ -104,8 +107,10 @@ int idempotency_read(struct request *req)
         return refuse(req, OUTCOME_MALFORMED,
             "Idempotency-Key must be 1 to %d visible ASCII characters", IDEMPOTENCY_KEY_LIMIT);
     char digest[SHA256_HEX_SIZE];
-    const char *what = arena_printf(req->arena, "%s?%.*s\n%.*s", route_scope(req),
-        SPAN_ARG(req->http->query), SPAN_ARG(req->http->body));
+    bool asked = req->route->body || req->route->raw_body; /* otherwise {} says as much as none */
+    struct span body = asked ? req->http->body : (struct span){0};
+    const char *what = arena_printf(
+        req->arena, "%s?%.*s\n%.*s", route_scope(req), SPAN_ARG(req->http->query), SPAN_ARG(body));
     crypto_sha256_hex(span_of(what), digest);
     req->idempotency_key = arena_strndup(req->arena, key.ptr, key.len);
     req->fingerprint = arena_strdup(req->arena, digest);
@@ -124,6 +129,8 @@ static int replay(struct request *req, const struct kept_answer *kept)
     reply_header(req, "Idempotent-Replayed", "true");
     if (kept->location)
         reply_header(req, "Location", kept->location);
+    if (kept->etag)
+        reply_header(req, "ETag", kept->etag);
     reply_text(req, (int)kept->status, kept->content_type, span_of(kept->body));
     return IDEMPOTENCY_REPLAYED;
 }
@@ -156,6 +163,7 @@ int idempotency_claim(struct request *req)
     PG_ARGS(CLAIM_ARGS(req), PG_I64((req)->response->status),                                      \
         PG_TEXT((req)->response->content_type),                                                    \
         PG_SPAN(http_header_get(&(req)->response->headers, "Location")),                           \
+        PG_SPAN(http_header_get(&(req)->response->headers, "ETag")),                               \
         PG_SPAN(buf_span(&(req)->response->body)))
 
 int idempotency_store(struct request *req, struct pg_tx *tx)

@@ -48,7 +48,7 @@ struct route {
     int status; /* of success, for the docs */
     enum idempotency idempotency;
     enum match match;         /* the handler looks: request_if_match() */
-    const char *token_header; /* stands for a login where nobody need have one, for the docs */
+    const char *token_header; /* what a guest shows instead of a login */
     int64_t body_limit;       /* 0: 64 KiB */
     enum route_class class;
     bool raw_body; /* the handler reads req->http->body itself (signed webhooks, CSV) */

@@ -22,8 +22,12 @@ static void replays(void)
         cr_assert_eq(again.status, first.status);
         cr_assert_str_eq(again.body, first.body);
         cr_assert_str_eq(header_of(&again, "Idempotent-Replayed"), "true");
-        if (i == 0)
+        const char *etag = header_of(&first, "ETag"), *etag_again = header_of(&again, "ETag");
+        cr_assert(etag ? etag_again && strcmp(etag, etag_again) == 0 : !etag_again, "%zu", i);
+        if (i == 0) {
             cr_assert_str_eq(header_of(&again, "Location"), "/things/a");
+            cr_assert_str_eq(etag_again, "\"1\"");
+        }
         if (i >= 2)
             cr_assert_null(header_of(&again, "Location"));
         if (i == 3)
@@ -97,6 +101,40 @@ static void misuse(void)
 Test(idempotency, a_key__belongs_to_one_caller_one_route_and_one_body)
 {
     rig_run(misuse);
+}
+
+static bool is_replay(struct seen s)
+{
+    cr_assert_lt(s.status, 300, "%s", s.body);
+    return header_of(&s, "Idempotent-Replayed");
+}
+
+static void no_body(void)
+{
+    const char *me = bearer(USER_ID, ROLE_USER);
+    cr_assert_not(is_replay(ask(HTTP_POST, "/whoami", NULL, me, KEY, NULL)));
+    cr_assert(is_replay(ask(HTTP_POST, "/whoami", "{}", me, KEY, NULL)));
+    cr_assert(is_replay(ask(HTTP_POST, "/whoami", " { } ", me, KEY, NULL)));
+}
+Test(idempotency, an_empty_object_where_no_body_is_asked_for__is_the_same_as_none)
+{
+    rig_run(no_body);
+}
+
+static void guests(void)
+{
+    cr_assert_not(is_replay(ask(HTTP_POST, "/whoami", NULL, "X-Thing-Token: a", KEY, NULL)));
+    cr_assert(is_replay(ask(HTTP_POST, "/whoami", NULL, "X-Thing-Token: a", KEY, NULL)));
+    cr_assert_not(is_replay(ask(HTTP_POST, "/whoami", NULL, "X-Thing-Token: b", KEY, NULL)));
+    for (int n = 0; n < 2; n++)
+        cr_assert_not(is_replay(ask(HTTP_POST, "/whoami", NULL, KEY, NULL)), "who can't be told");
+    for (int n = 0; n < 2; n++)
+        cr_assert_not(is_replay(ask(HTTP_POST, "/whoami", NULL, "X-Cart-Token: a", KEY, NULL)),
+            "another service's header");
+}
+Test(idempotency, a_guests_key__belongs_to_the_token_that_the_route_names)
+{
+    rig_run(guests);
 }
 
 static struct seen raced[20];
