@@ -8,10 +8,11 @@
  * What they tell is the mean of a tenth of a second. The latest event of each would be late on any
  * crowded machine, however few sales are under way: then all but two would wait for nothing.
  *
- * The limit goes down while the lag is above the target and up while it is below and somebody has
- * to wait, the more the further off it is, but slowly: a lag's time passes until a change shows,
- * and a rule that is quicker than that swings between too many and too few. By factors, for steps
- * would be too slow from one sale to hundreds.
+ * How far the lag is off the target counts twice: by its fourth root at once, and a little each
+ * tenth of a second for what the limit comes back to, its middle; up only if somebody has to wait.
+ * By factors, for steps would be too slow from one sale to hundreds. The first is what keeps it
+ * from swinging. A lag is itself a sum, of what began and was not finished, and shows when its time
+ * has passed: a limit that only summed up in its turn would go on falling long after there is room.
  *
  * Events that are older than OLD_US are the backlog of an outage. Sales must not wait for that:
  * it is the consumers who put it off (inbox.c). */
@@ -30,8 +31,9 @@
 #define WAIT_US   (500 * USEC_PER_MS)
 #define TELL_US   (100 * USEC_PER_MS)
 #define KEEP_US   (400 * USEC_PER_MS) /* what was told last, until there are others */
-#define GAIN      0.125
-#define MOST_UP   1.1
+#define BEST_US   (TARGET_US / 4)     /* less is as good */
+#define AT_ONCE   0.25
+#define IN_TIME   0.03
 #define START     32
 #define LEAST     2
 #define MOST      1024
@@ -40,19 +42,20 @@
 
 void pace_init(struct pace *p, int64_t now_us)
 {
-    *p = (struct pace){.limit = START, .judge_us = now_us + JUDGE_US};
+    *p = (struct pace){.limit = START, .middle = START, .judge_us = now_us + JUDGE_US};
+}
+
+static double within(double limit)
+{
+    return limit < LEAST ? LEAST : limit > MOST ? MOST : limit;
 }
 
 static void judge(struct pace *p)
 {
-    double factor = p->worst_us > 0 ? pow((double)TARGET_US / (double)p->worst_us, GAIN) : MOST_UP;
-    if (factor > 1 && !p->full)
-        factor = 1;
-    p->limit *= factor < MOST_UP ? factor : MOST_UP;
-    if (p->limit < LEAST)
-        p->limit = LEAST;
-    if (p->limit > MOST)
-        p->limit = MOST;
+    double off = (double)TARGET_US / (double)(p->worst_us > BEST_US ? p->worst_us : BEST_US);
+    if (off < 1 || p->full)
+        p->middle = within(p->middle * pow(off, IN_TIME));
+    p->limit = within(p->middle * pow(off, AT_ONCE));
     p->worst_us = 0;
     p->full = false;
 }
@@ -69,7 +72,7 @@ void pace_heard(struct pace *p, int64_t lag_us, int64_t now_us)
 
 /* ---- sales ---- */
 
-static struct pace pace = {.limit = START};
+static struct pace pace = {.limit = START, .middle = START};
 static unsigned waiting;
 static struct fiber_signal turn;
 

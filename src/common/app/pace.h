@@ -10,7 +10,8 @@
 
 /* The rule. Pure: no clock, no fibers. Lags in microseconds. */
 struct pace {
-    double limit; /* sales under way */
+    double limit;  /* sales under way */
+    double middle; /* what it comes back to */
     unsigned under_way;
     bool full; /* somebody had to wait since the limit was last judged */
     int64_t worst_us, judge_us;
