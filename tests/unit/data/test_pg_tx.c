@@ -326,8 +326,9 @@ PG_TEST(pg_tx, end__without_commit__undoes_what_ran_and_what_was_only_queued)
     OK(pg_queue(tx, &sql_item_insert, PG_ARGS(PG_I64(1), PG_I64(1))));
     pg_tx_end(&tx);
     cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM item"), "1");
-    cr_assert_str_eq(
-        pg_server_exec("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'"), "0");
+    cr_assert_str_eq(pg_server_exec("SELECT count(*) FROM pg_stat_activity "
+                                    "WHERE datname = current_database() AND state LIKE 'idle in%'"),
+        "0");
     cr_assert_eq(pg_pool_stats(p).open, 1);
     pg_pool_free(p);
 }
