@@ -5,16 +5,33 @@
 
 product 100 1000
 shopper jan
-while read -r service point; do
+bought=0
+buys() {
     put "$SKU"
+    checkout
+    [ -z "$ORDER" ] || orders+=("$ORDER")
+}
+# An event that a look into the outbox finds does not come by the points of those in memory: the next one will.
+dies() {
+    struck "$service" && return
+    sleep 1
+    struck "$service" && return
+    buys
+    return 1
+}
+while read -r service point; do
+    orders=()
     before=$(sql seller "SELECT committed FROM stock WHERE sku = '$SKU'")
     arm "$service" "$point"
-    checkout
+    buys
     must 201
-    soon 10 "$service dies at $point and comes back" struck "$service"
-    soon 15 "the order is confirmed" order_is "$ORDER" confirmed
-    soon 5 "paid once" payment_is "$ORDER" "captured 1000 0"
-    soon 5 "taken from the stock once" sql_is seller "SELECT committed FROM stock WHERE sku = '$SKU'" $((before + 1))
+    soon 10 "$service dies at $point and comes back" dies
+    for ORDER in "${orders[@]}"; do
+        soon 15 "the order is confirmed" order_is "$ORDER" confirmed
+        soon 5 "paid once" payment_is "$ORDER" "captured 1000 0"
+    done
+    bought=$((bought + ${#orders[@]}))
+    soon 5 "taken from the stock once" sql_is seller "SELECT committed FROM stock WHERE sku = '$SKU'" $((before + ${#orders[@]}))
 done <<'POINTS'
 order relay_before_publish
 order relay_before_mark
@@ -29,5 +46,5 @@ seller consumer_after_commit
 aibuddy consumer_before_commit
 aibuddy consumer_after_commit
 POINTS
-is "aibuddy counted each order once" "$(sql aibuddy "SELECT sum(orders) FROM daily_counts WHERE sku = '$SKU'")" 12
+is "aibuddy counted each order once" "$(sql aibuddy "SELECT sum(orders) FROM daily_counts WHERE sku = '$SKU'")" "$bought"
 audit
