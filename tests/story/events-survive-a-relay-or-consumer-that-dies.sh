@@ -13,9 +13,7 @@ buys() {
 }
 # An event that a look into the outbox finds does not come by the points of those in memory: the next one will.
 dies() {
-    struck "$service" && return
-    sleep 1
-    struck "$service" && return
+    wait_until 1 struck "$service" && return
     buys
     return 1
 }
