@@ -6,7 +6,10 @@
  * gives them. We learn of a commit by its answer, and the answers of two transactions may cross on
  * their way: the server lets go of the lock before it answers. Both were announced by then,
  * whichever was first. So who settles while another transaction with an event of the same
- * aggregate is announced does not come in here: the relay reads the outbox, which has the order. */
+ * aggregate is announced does not come in here: the relay reads the outbox, which has the order.
+ * Nor does whoever comes behind one that is not here: until the outbox has been read, it could
+ * overtake it. A commit of which we heard nothing may still happen: for a while the outbox has the
+ * order of all. */
 
 #include "common/app/fresh.h"
 
@@ -16,12 +19,14 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 
-#define LIMIT 4000
+#define LIMIT    4000
+#define DOUBT_US (30 * USEC_PER_SEC) /* far longer than a commit takes, once it was sent */
 
 static struct {
     struct fresh_event *first, **end;
     size_t count;
     bool open, missed;
+    int64_t doubt_until_us;
     struct fresh_events *announced;
 } fresh = {.end = &fresh.first, .missed = true};
 
@@ -91,10 +96,19 @@ void fresh_settle(struct fresh_events *events, bool committed)
     unlink_announced(events);
     if (!committed)
         return;
-    bool taken = fresh.open && fresh.count < LIMIT && !may_have_been_overtaken(events);
+    bool taken = fresh.open && !fresh.missed && clock_mono_us() >= fresh.doubt_until_us &&
+                 fresh.count < LIMIT && !may_have_been_overtaken(events);
     for (const struct fresh_event *e = events->first; e && taken; e = e->next)
         append(copy_of(&e->row));
     fresh.missed = fresh.missed || !taken;
+    relay_nudge();
+}
+
+void fresh_doubt(struct fresh_events *events)
+{
+    unlink_announced(events);
+    fresh.doubt_until_us = clock_mono_us() + DOUBT_US;
+    fresh.missed = true;
     relay_nudge();
 }
 

@@ -29,6 +29,9 @@ struct fresh_events {
  * kept, as copies, and the relay is woken. */
 void fresh_announce(struct fresh_events *events);
 void fresh_settle(struct fresh_events *events, bool committed);
+/* Instead of fresh_settle: nobody knows what became of it. For half a minute nothing comes into the
+ * list, so that no later event of its aggregates overtakes it. */
+void fresh_doubt(struct fresh_events *events);
 
 /* Empties the list. Open: from now on what is committed comes into it. Closed: nothing does. */
 void fresh_begin(bool open);

@@ -133,7 +133,10 @@ static int insert_events(struct pg_tx *tx, void *arg)
 
 static void events_ended(void *arg, int r)
 {
-    fresh_settle(arg, r == 0);
+    if (r == ERR_UNKNOWN)
+        fresh_doubt(arg);
+    else
+        fresh_settle(arg, r == 0);
 }
 
 static void append(struct pg_tx *tx, struct fresh_event *e)

@@ -91,9 +91,25 @@ Test(fresh, of_two_that_may_have_crossed__the_first_to_be_told_is_left_to_the_ou
     cr_assert(fresh_missed());
     fresh_settle(&other.events, true);
     fresh_settle(&early.events, true);
-    cr_assert_str_eq(taken(10), "cab");
+    commit("b");
+    cr_assert_str_eq(taken(10), "", "nothing overtakes what is not here");
     fresh_begin(true);
     cr_assert_not(fresh_missed());
+    commit("b");
+    cr_assert_str_eq(taken(10), "b");
+}
+
+Test(fresh, a_commit_in_doubt__leaves_all_that_follows_to_the_outbox)
+{
+    struct transaction t;
+    fresh_begin(true);
+    fresh_announce(transaction(&t, "a"));
+    fresh_doubt(&t.events);
+    cr_assert(fresh_missed());
+    fresh_begin(true); /* a look, which may have come before it */
+    commit("a");
+    cr_assert_eq(fresh_count(), 0);
+    cr_assert(fresh_missed());
 }
 
 Test(fresh, while_it_is_closed__everything_is_missed)
