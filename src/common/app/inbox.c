@@ -320,10 +320,21 @@ int64_t inbox_rest_us(size_t count, int64_t age_us, int64_t worked_us, int64_t s
     return rest_us < REST_LIMIT_US ? rest_us : REST_LIMIT_US;
 }
 
-static void leave_room(const struct incoming *newest, size_t count, int64_t begun_us)
+/* When the newest that can be read was told; 0: there is none. */
+static int64_t newest_us(const struct incoming *list, size_t count)
 {
-    int64_t rest_us = inbox_rest_us(count, clock_wall_us() - newest->event.timestamp_us,
-        clock_mono_us() - begun_us, processes_share(config_i64("BACKLOG_SHARE"), 1));
+    while (count > 0 && list[count - 1].event.timestamp_us == 0)
+        count--;
+    return count > 0 ? list[count - 1].event.timestamp_us : 0;
+}
+
+static void leave_room(const struct incoming *list, size_t count, int64_t begun_us)
+{
+    int64_t told_us = newest_us(list, count);
+    if (told_us == 0)
+        return;
+    int64_t rest_us = inbox_rest_us(count, clock_wall_us() - told_us, clock_mono_us() - begun_us,
+        processes_share(config_i64("BACKLOG_SHARE"), 1));
     if (rest_us && !app()->draining)
         (void)fiber_sleep(rest_us);
 }
@@ -349,7 +360,7 @@ static void on_batch(void *ctx, struct bus_message *const *deliveries, size_t co
         suspect_acquit(deliveries[i]);
     metric_set(&in_hand_gauge, 0);
     periodics_nudge_late();
-    leave_room(&list[count - 1], count, begun_us);
+    leave_room(list, count, begun_us);
 }
 
 static int inbox_purge(void)

@@ -7,6 +7,7 @@
 #include "common/app/service.h"
 #include "common/app/work.h"
 #include "common/base/crypto.h"
+#include "common/base/uuid.h"
 #include "common/fiber/sync.h"
 
 #define PERIODIC_LIMIT 16
@@ -32,9 +33,12 @@ static int64_t jittered(int64_t us)
     return us - us / 10 + (int64_t)crypto_random_below(spread);
 }
 
+/* The id is not in the arena, which a tick may reset between its handfuls. */
 static void run_tick(struct periodic *p)
 {
-    struct work work = {.correlation_id = arena_strdup(fiber_arena(), correlation_current())};
+    char correlation_id[UUID_TEXT_SIZE];
+    uuid_make(correlation_id);
+    struct work work = {.correlation_id = correlation_id};
     work_begin(&work);
     int r = p->tick();
     if (r != 0) {
