@@ -60,9 +60,10 @@ int patch_seller(struct request *req)
     TRY(request_if_match(req, s->version));
     s->name = b->name ? b->name : s->name;
     s->description = b->description ? b->description : s->description;
+    s->updated_at = clock_wall_us();
+    s->version++;
     TRY(store_seller_save(tx, s));
     TRY(pg_commit(tx));
-    s->version++;
     reply_etag(req, s->version);
     return reply(req, 200, &seller_table, s);
 }
@@ -165,10 +166,10 @@ static int change(struct request *req, const struct product_body *b, struct prod
         return refuse_no_product(req, params->sku);
     TRY(request_if_match(req, p->version));
     if (product_change(p, b)) {
+        p->updated_at = clock_wall_us();
         TRY(store_product_save(tx, p));
         TRY(publish_product(tx, p));
         p->version++;
-        p->updated_at = clock_wall_us();
     }
     TRY(pg_commit(tx));
     *ret_product = p;

@@ -57,11 +57,10 @@ int get_movements(struct request *req)
 
 static int save_level(struct pg_tx *tx, struct level *l)
 {
-    TRY(store_level_save(tx, l));
     l->low = l->available <= l->threshold;
     l->version++;
     l->updated_at = clock_wall_us();
-    return 0;
+    return store_level_save(tx, l);
 }
 
 int post_adjustment(struct request *req)

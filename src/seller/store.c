@@ -80,7 +80,7 @@ const struct pg_statement seller_statements[] = {
         "SELECT " SELLER_COLUMNS "FROM sellers WHERE id = $1 FOR UPDATE", &seller_table},
     [SQL_SELLER_SAVE] = {"seller_save",
         "UPDATE sellers SET name = $2, description = $3, version = version + 1, "
-        "updated_at = now() WHERE id = $1"},
+        "updated_at = $4 WHERE id = $1"},
     [SQL_SELLER_CLOSE] = {"seller_close",
         "UPDATE sellers SET status = 'closed', version = version + 1, updated_at = now() "
         "WHERE id = $1 AND status <> 'closed'"},
@@ -114,7 +114,7 @@ const struct pg_statement seller_statements[] = {
         &product_table},
     [SQL_PRODUCT_SAVE] = {"product_save",
         "UPDATE products SET name = $2, description = $3, category = $4, price = $5, "
-        "currency = $6, status = $7, version = version + 1, updated_at = now() WHERE sku = $1"},
+        "currency = $6, status = $7, version = version + 1, updated_at = $8 WHERE sku = $1"},
     [SQL_PRODUCTS] = {"products", PRODUCT_PAGE(""), &product_table},
     [SQL_PRODUCTS_OF_CATEGORY] = {"products_of_category", PRODUCT_PAGE("p.category = $5 AND "),
         &product_table},
@@ -149,7 +149,7 @@ const struct pg_statement seller_statements[] = {
         &level_table},
     [SQL_LEVEL_SAVE] = {"level_save",
         "UPDATE stock SET available = $2, threshold = $3, version = version + 1, "
-        "updated_at = now() WHERE sku = $1"},
+        "updated_at = $4 WHERE sku = $1"},
     [SQL_ALERTED_SAVE] = {"alerted_save", "UPDATE stock SET alerted = $2 WHERE sku = $1"},
     [SQL_MOVEMENT_ADD] = {"movement_add",
         "INSERT INTO stock_movements (sku, kind, available, reason, note, actor, correlation_id) "
@@ -157,7 +157,7 @@ const struct pg_statement seller_statements[] = {
     [SQL_MOVEMENTS] = {"movements",
         "SELECT id, kind, order_id, available + held + committed, available, held, committed, "
         "reason, note, actor, at FROM stock_movements "
-        "WHERE sku = $1 AND ($2 = 0 OR id < $2) ORDER BY id DESC LIMIT $3",
+        "WHERE sku = $1 AND ($2::bigint = 0 OR id < $2) ORDER BY id DESC LIMIT $3",
         &movement_table},
     [SQL_HOLD_TAKE] = {"hold_take", HOLD_TAKE("DO NOTHING"), &hold_table},
     [SQL_HOLD_RETAKE] = {"hold_retake",
@@ -241,7 +241,7 @@ int store_seller_get(struct pg_tx *tx, const char *id, bool for_update, struct s
 int store_seller_save(struct pg_tx *tx, const struct seller *s)
 {
     return pg_queue(tx, &seller_statements[SQL_SELLER_SAVE],
-        PG_ARGS(PG_TEXT(s->id), PG_TEXT(s->name), PG_TEXT(s->description)));
+        PG_ARGS(PG_TEXT(s->id), PG_TEXT(s->name), PG_TEXT(s->description), PG_TIME(s->updated_at)));
 }
 
 int store_seller_close(struct pg_tx *tx, const char *id, struct list *ret_products)
@@ -294,7 +294,8 @@ int store_product_save(struct pg_tx *tx, const struct product *p)
 {
     return pg_queue(tx, &seller_statements[SQL_PRODUCT_SAVE],
         PG_ARGS(PG_TEXT(p->sku), PG_TEXT(p->name), PG_TEXT(p->description), PG_TEXT(p->category),
-            PG_I64(p->price.amount), PG_TEXT(p->price.currency), PG_TEXT(p->status)));
+            PG_I64(p->price.amount), PG_TEXT(p->price.currency), PG_TEXT(p->status),
+            PG_TIME(p->updated_at)));
 }
 
 int store_products(const struct product_list_params *p, bool all_states, int64_t before_us,

@@ -38,7 +38,8 @@ int store_levels(
 int store_level_save(struct pg_tx *tx, const struct level *l)
 {
     return pg_queue(tx, &seller_statements[SQL_LEVEL_SAVE],
-        PG_ARGS(PG_TEXT(l->sku), PG_I64(l->available), PG_I64(l->threshold)));
+        PG_ARGS(
+            PG_TEXT(l->sku), PG_I64(l->available), PG_I64(l->threshold), PG_TIME(l->updated_at)));
 }
 
 int store_alerted_save(struct pg_tx *tx, const char *sku, bool alerted)

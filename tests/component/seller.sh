@@ -124,6 +124,17 @@ says 'the newest movement is the delivery' 200 '.data[0].kind == "adjusted"' '.d
     '.data[0].reason == "delivery"' ".data[0].actor == \"$ann\"" .hasMore
 ask GET "$S/inventory/$K/movements?limit=1&cursor=$(field .nextCursor)" - -H "$as_ann"
 says 'the oldest is what it began with' 200 '.data[0].kind == "initial"' '.hasMore | not'
+made() { printf '%s|%s' "$1" "$(printf %s "$1" | sha256sum | cut -c1-8)" | basenc --base64url -w 0 | tr -d =; }
+ask GET "$S/inventory/$K/movements?cursor=$(made 9223372036854775807)" - -H "$as_ann"
+says 'a place beyond all of them is one before them' 200 '.data | length == 2'
+for cursor in "$(made "-9223372036854775808|$K")" "$(made $'1|\xff')"; do
+    ask GET "$S/products?cursor=$cursor"
+    says 'a cursor that nobody gave is refused' 422 '.errors[0].pointer == "/cursor"'
+done
+ask PUT "$S/inventory/$K/threshold" '{"threshold":3}' -H "$as_ann"
+told=$(field .updatedAt)
+ask GET "$S/inventory/$K" - -H "$as_ann"
+is 'a change tells its own time' "$(field .updatedAt)" "$told"
 is 'a movement stays as it is' "$(sql seller "UPDATE stock_movements SET available = 9" 2>&1 | grep -c append-only)" 1
 ask PUT "$S/inventory/$K/threshold" '{"threshold":18}' -H "$as_ann"
 says 'a threshold is set' 200 '.threshold == 18'

@@ -10,6 +10,7 @@
 #include "common/app/route.h"
 #include "common/base/crypto.h"
 #include "common/base/uuid.h"
+#include "common/json/utf8.h"
 
 void reply_header(struct request *req, const char *name, const char *value)
 {
@@ -159,8 +160,13 @@ int request_if_match(struct request *req, int64_t version)
             "Send If-Match with the ETag of the version you saw");
     char current[32];
     int n = snprintf(current, sizeof(current), "\"%lld\"", (long long)version);
-    if (span_equal(given, span_make(current, (size_t)n)) || span_equal(given, SPAN("*")))
-        return 0;
+    struct span rest = given, tag;
+    for (bool more = true; more;) {
+        more = span_cut(&rest, ',', &tag);
+        tag = span_trim(more ? tag : rest);
+        if (span_equal(tag, span_make(current, (size_t)n)) || span_equal(tag, SPAN("*")))
+            return 0;
+    }
     reply_etag(req, version);
     return refuse(req, OUTCOME_STALE, "The current version is %s", current);
 }
@@ -190,7 +196,8 @@ int cursor_decode(struct request *req, const char *cursor, const char **ret_posi
     if (n > CURSOR_CHECK && plain[n - CURSOR_CHECK - 1] == '|') {
         plain[n - CURSOR_CHECK - 1] = 0;
         crypto_sha256_hex(span_of(plain), digest);
-        if (memcmp(plain + n - CURSOR_CHECK, digest, CURSOR_CHECK) == 0)
+        if (memcmp(plain + n - CURSOR_CHECK, digest, CURSOR_CHECK) == 0 &&
+            utf8_valid(span_of(plain)))
             return *ret_position = plain, 0;
     }
     return refuse_field(req, "/cursor", "is not a cursor that a list here has given");
@@ -203,8 +210,8 @@ int place_read(struct request *req, const char *cursor, bool id_is_uuid, struct 
     TRY(cursor_decode(req, cursor, &position));
     if (position) {
         struct span id = span_of(position), number;
-        if (!span_cut(&id, '|', &number) || !span_to_i64(number, &place.number) || id.len == 0 ||
-            (id_is_uuid && !uuid_valid(id)))
+        if (!span_cut(&id, '|', &number) || !span_to_i64(number, &place.number) ||
+            place.number == INT64_MIN || id.len == 0 || (id_is_uuid && !uuid_valid(id)))
             return refuse_field(req, "/cursor", "is not a cursor of this list");
         place.id = arena_strndup(req->arena, id.ptr, id.len);
     }

@@ -8,8 +8,9 @@
 
 #define USEC_PER_DAY (INT64_C(86400) * USEC_PER_SEC)
 
-/* 0000-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z: what four digits of year can say. */
-#define WALL_MIN (INT64_C(-62167219200) * USEC_PER_SEC)
+/* 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z: what four digits of year can say, without
+ * the year 0, which PostgreSQL does not know. */
+#define WALL_MIN (INT64_C(-62135596800) * USEC_PER_SEC)
 #define WALL_MAX (INT64_C(253402300800) * USEC_PER_SEC - 1)
 
 static int64_t read_clock(clockid_t id)

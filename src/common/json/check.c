@@ -77,9 +77,11 @@ static bool is_email(struct span text)
     return is_host(host, &dotted) && (dotted || span_equal_nocase(host, SPAN("localhost")));
 }
 
+/* Not "." and "..": in a path they mean another one (RFC 3986, 5.2.4). */
 static bool is_sku(struct span text)
 {
-    if (text.len == 0 || text.len > 64)
+    if (text.len == 0 || text.len > 64 || span_equal(text, SPAN(".")) ||
+        span_equal(text, SPAN("..")))
         return false;
     for (size_t i = 0; i < text.len; i++)
         if (!is_alnum(text.ptr[i]) && !is_one_of(text.ptr[i], "._-"))
@@ -203,8 +205,9 @@ static const struct pattern {
     const char *regex, *format; /* for the schema */
 } patterns[] = {
     {"email", is_email, "must be an e-mail address", NULL, "email"},
-    {"sku", is_sku, "must be 1 to 64 letters, digits, dots, underscores or hyphens",
-        "^[A-Za-z0-9._-]{1,64}$", NULL},
+    {"sku", is_sku,
+        "must be 1 to 64 letters, digits, dots, underscores or hyphens, but not . or ..",
+        "^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,64}$", NULL},
     {"currency", money_currency_known, "must be a known ISO 4217 currency code", "^[A-Z]{3}$",
         NULL},
     {"country", is_country, "must be an ISO 3166-1 alpha-2 country code in capitals", "^[A-Z]{2}$",
@@ -354,17 +357,6 @@ const char *field_check_count(struct arena *a, const struct field *f, size_t cou
 
 /* -- one text by itself -- */
 
-static bool is_utf8(struct span text)
-{
-    const unsigned char *p = (const unsigned char *)text.ptr;
-    for (size_t i = 0, step; i < text.len; i += step) {
-        step = utf8_sequence(p + i, text.len - i);
-        if (step == 0 || p[i] == '\0')
-            return false;
-    }
-    return true;
-}
-
 static const char *check_real_text(struct arena *a, const struct field *f, struct span text)
 {
     char *end, *copy = arena_strndup(a, text.ptr, text.len);
@@ -380,7 +372,7 @@ const char *json_check_text(struct arena *a, const struct field *f, struct span 
 {
     int64_t number;
 
-    if (!is_utf8(text))
+    if (!utf8_valid(text))
         return "must be UTF-8 without NUL";
     switch (f->kind) {
     case FIELD_KIND_TEXT:

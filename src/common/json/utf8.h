@@ -1,8 +1,9 @@
 #pragma once
 
-/* Private to json/: one UTF-8 sequence at a time, strictly (no overlong forms, no surrogates). */
+/* UTF-8, strictly: no overlong forms, no surrogates (RFC 3629). */
 
 #include "common/base/macros.h"
+#include "common/base/span.h"
 
 /* The length of the valid sequence that begins `p`, or 0 when its bytes are not UTF-8. */
 static inline size_t utf8_sequence(const unsigned char *p, size_t left)
@@ -33,4 +34,16 @@ static inline size_t utf8_sequence(const unsigned char *p, size_t left)
         if ((p[i] & 0xc0) != 0x80)
             return 0;
     return len;
+}
+
+/* Whether all of it is UTF-8, without NUL: what PostgreSQL takes as a text. */
+static inline bool utf8_valid(struct span text)
+{
+    const unsigned char *p = (const unsigned char *)text.ptr;
+    for (size_t i = 0, len; i < text.len; i += len) {
+        len = utf8_sequence(p + i, text.len - i);
+        if (len == 0 || p[i] == '\0')
+            return false;
+    }
+    return true;
 }

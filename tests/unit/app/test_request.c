@@ -50,6 +50,19 @@ Test(request, cursor__that_no_list_has_given__is_refused_by_its_pointer)
     }
 }
 
+Test(request, cursor__that_somebody_has_made__is_refused_where_the_database_would_refuse_it)
+{
+    const char *position = "untouched";
+    cr_assert_eq(
+        cursor_decode(&req, cursor_encode(req.arena, "7|\xff"), &position), OUTCOME_INVALID);
+    cr_assert_str_eq(position, "untouched");
+    struct place place;
+    req.errors.count = 0;
+    const char *least = cursor_encode(req.arena, "-9223372036854775808|a");
+    cr_assert_eq(place_read(&req, least, false, &place), OUTCOME_INVALID);
+    cr_assert_str_eq(req.errors.at[0].pointer, "/cursor");
+}
+
 Test(request, if_match__is_the_version_or_a_star)
 {
     struct route route = {.match = MATCH_ACCEPTED};
@@ -65,6 +78,9 @@ Test(request, if_match__is_the_version_or_a_star)
     cr_assert_eq(request_if_match(&req, 4), 0);
     headers.at[0].value = SPAN("3");
     cr_assert_eq(request_if_match(&req, 3), OUTCOME_STALE);
+    headers.at[0].value = SPAN("\"99\" , \"3\"");
+    cr_assert_eq(request_if_match(&req, 3), 0);
+    cr_assert_eq(request_if_match(&req, 4), OUTCOME_STALE);
 }
 
 Test(request, page__names_its_successor_with_the_other_parameters)

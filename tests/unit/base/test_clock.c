@@ -38,7 +38,7 @@ static const struct {
     {INT64_C(4107542400) * SEC, "2100-03-01T00:00:00.000000Z"},
     {INT64_C(2147483648) * SEC, "2038-01-19T03:14:08.000000Z"},
     {INT64_C(1795255953) * SEC + 123456, "2026-11-21T10:12:33.123456Z"},
-    {INT64_C(-62167219200) * SEC, "0000-01-01T00:00:00.000000Z"},
+    {INT64_C(-62135596800) * SEC, "0001-01-01T00:00:00.000000Z"},
     {INT64_C(253402300800) * SEC - 1, "9999-12-31T23:59:59.999999Z"},
 };
 
@@ -57,7 +57,7 @@ Test(base, clock_format__beyond_four_digit_years__is_clamped)
     clock_format(INT64_MAX, text);
     cr_assert_str_eq(text, "9999-12-31T23:59:59.999999Z");
     clock_format(INT64_MIN, text);
-    cr_assert_str_eq(text, "0000-01-01T00:00:00.000000Z");
+    cr_assert_str_eq(text, "0001-01-01T00:00:00.000000Z");
 }
 
 Test(base, clock_parse__known_instants__come_back)
@@ -140,7 +140,8 @@ Test(base, clock_parse__anything_else__is_refused)
         "-026-11-21T10:12:33Z",
         "2026-1-21T10:12:33Z",
         "2026-11-2 1T10:12:33Z",
-        "0000-01-01T00:00:00+00:01",
+        "0000-12-31T23:59:59Z",
+        "0001-01-01T00:00:00+00:01",
         "9999-12-31T23:59:59-00:01",
         "infinity",
         "-infinity",
@@ -176,7 +177,7 @@ Test(base, clock_parse__every_shorter_prefix__is_refused)
 
 Test(base, clock_parse__leap_days__exist_in_leap_years_only)
 {
-    for (int year = 0; year <= 9999; year++) {
+    for (int year = 1; year <= 9999; year++) {
         char text[32];
         int64_t us;
         bool leap = year % 400 == 0 || (year % 4 == 0 && year % 100 != 0);
@@ -189,8 +190,8 @@ Test(base, clock__any_instant__agrees_with_libc_and_comes_back)
 {
     struct property p = property_begin("clock");
     for (int i = 0; i < 50000; i++) {
-        int64_t span_us = (INT64_C(253402300800) + INT64_C(62167219200)) * SEC;
-        int64_t us = (int64_t)property_below(&p, (uint64_t)span_us) - INT64_C(62167219200) * SEC;
+        int64_t span_us = (INT64_C(253402300800) + INT64_C(62135596800)) * SEC;
+        int64_t us = (int64_t)property_below(&p, (uint64_t)span_us) - INT64_C(62135596800) * SEC;
         char text[CLOCK_TEXT_SIZE], expected[80], date[40];
         clock_format(us, text);
 
