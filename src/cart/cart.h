@@ -139,6 +139,7 @@ struct list cart_order_items(struct arena *a, const struct cart *c);
 /* Compares what the cart promised with what the seller asks now: true when some price rose. `items`
  * take the new prices. */
 bool cart_prices_rose(struct list items, struct list current);
+bool cart_one_currency(struct list items); /* of struct order_item */
 int cart_items_total(struct list items, struct money *ret_total);
 /* sum | max | keep_user | keep_guest; 0 = the line is not kept. */
 int64_t cart_merged_quantity(const char *policy, int64_t user_quantity, int64_t guest_quantity);
@@ -149,8 +150,8 @@ void cart_put(struct arena *a, struct cart *c, const struct cart_item *line);
 void cart_remove(struct cart *c, const char *sku);
 /* Less what was ordered (struct order_item); what was put in since stays. */
 void cart_take_out(struct cart *c, struct list ordered);
-/* New prices and names; a line whose currency changed keeps its price: a cart of two has no total.
- */
+/* New prices and names. A line whose currency changed keeps its price, for a cart of two has no
+ * total, unless all lines are sold in one currency now. */
 void cart_reprice(struct cart *c, struct list current);
 
 /* ---- store.c ---- */

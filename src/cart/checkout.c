@@ -35,6 +35,15 @@ static int refuse_running(struct request *req, const struct checkout *c)
     return refuse(req, OUTCOME_KEY_IN_USE, "Checkout %s is still running", c->id);
 }
 
+/* It has failed, and was told so; what it took is given back as soon as that can be reached. */
+static int refuse_undoing(struct request *req, const struct checkout *c)
+{
+    int outcome = c->outcome ? outcome_of_code(c->outcome) : OUTCOME_UNAVAILABLE;
+    refuse_retry_after(req, 1);
+    return refuse(req, outcome_find(outcome)->status >= 500 ? outcome : OUTCOME_UNAVAILABLE,
+        "Checkout %s has failed and is still being undone; try again in a moment", c->id);
+}
+
 /* What an earlier request with this key has done. 0 with `*ret_again` when it may run again under
  * its key. */
 static int answer_repeat(struct request *req, const struct checkout *c, bool *ret_again)
@@ -42,8 +51,10 @@ static int answer_repeat(struct request *req, const struct checkout *c, bool *re
     *ret_again = false;
     if (strcmp(c->fingerprint, req->fingerprint) != 0)
         return refuse(req, OUTCOME_KEY_REUSED, "The first request with this key had another body");
-    if (strcmp(c->state, "running") == 0 || strcmp(c->state, "compensating") == 0)
+    if (strcmp(c->state, "running") == 0)
         return refuse_running(req, c);
+    if (strcmp(c->state, "compensating") == 0)
+        return refuse_undoing(req, c);
     if (strcmp(c->state, "failed") == 0 && !c->kept)
         return *ret_again = true, 0;
     reply_header(req, "Idempotent-Replayed", "true");
@@ -51,6 +62,13 @@ static int answer_repeat(struct request *req, const struct checkout *c, bool *re
 }
 
 /* ---- the address ---- */
+
+static int check_one_address(struct request *req, const struct checkout_body *body)
+{
+    if (body->shipping_address && body->address_id)
+        return refuse_field(req, "/addressId", "must not come beside shippingAddress");
+    return 0;
+}
 
 static int resolve_address(struct request *req, struct checkout_body *body)
 {
@@ -94,8 +112,9 @@ static int check_expected(
         return 0;
     struct json_writer w = refuse_extra(req);
     json_put_money(&w, "total", &cart->total);
-    return refuse(req, CART_TOTAL_CHANGED, "The total is %lld, not %lld",
-        (long long)cart->total.amount, (long long)want->amount);
+    return refuse(req, CART_TOTAL_CHANGED, "The total is %lld %s, not %lld %s",
+        (long long)cart->total.amount, cart->total.currency, (long long)want->amount,
+        want->currency);
 }
 
 static struct checkout *checkout_of(
@@ -236,6 +255,7 @@ static int check_out(struct request *req) PARKS
 {
     struct checkout_body body = *(const struct checkout_body *)req->body;
     struct checkout *c;
+    TRY(check_one_address(req, &body));
     TRY(claim_or_repeat(req, &body, &c));
     if (req->replied)
         return 0;

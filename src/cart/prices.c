@@ -18,6 +18,7 @@ struct cached_price {
     UT_hash_handle hh;
 };
 static struct cached_price *cache;
+static uint64_t forgotten; /* how often something was; what was asked before may be old */
 
 struct price_page {
     struct list data;
@@ -45,13 +46,16 @@ static struct cached_price *cache_find(const char *sku)
 void price_forget(const char *sku)
 {
     struct cached_price *c = cache_find(sku);
+    forgotten++;
     if (c)
         cached_free(c);
 }
 
 static void cache_put(const struct price *p)
 {
-    price_forget(p->sku);
+    struct cached_price *old = cache_find(p->sku);
+    if (old)
+        cached_free(old);
     if (HASH_COUNT(cache) >= CACHE_LIMIT)
         cached_free(cache); /* the oldest */
     struct cached_price *c = MEM_NEW(struct cached_price);
@@ -71,6 +75,7 @@ int price_get(struct request *req, const char *sku, struct price *ret_price)
     }
     struct price_page page;
     struct peer_answer answer;
+    uint64_t before = forgotten;
     TRY(peer_call(&(struct peer_call){.peer = "seller",
                       .method = HTTP_GET,
                       .path = arena_printf(req->arena, "/internal/v1/prices?sku=%s", sku),
@@ -85,7 +90,8 @@ int price_get(struct request *req, const char *sku, struct price *ret_price)
     const struct price *p = page.data.len ? LIST_AT(page.data, struct price, 0) : NULL;
     if (!p || (p->status && strcmp(p->status, "active") != 0))
         return refuse(req, CART_PRODUCT_UNAVAILABLE, "%s can't be bought", sku);
-    cache_put(p);
+    if (forgotten == before)
+        cache_put(p);
     *ret_price = *p;
     return 0;
 }

@@ -75,6 +75,15 @@ bool cart_prices_rose(struct list items, struct list current)
     return rose;
 }
 
+bool cart_one_currency(struct list items)
+{
+    for (size_t i = 1; i < items.len; i++)
+        if (!money_same_currency(&LIST_AT(items, struct order_item, i)->unit_price,
+                &LIST_AT(items, struct order_item, 0)->unit_price))
+            return false;
+    return true;
+}
+
 int64_t cart_merged_quantity(const char *policy, int64_t user_quantity, int64_t guest_quantity)
 {
     int64_t quantity = user_quantity;
@@ -140,12 +149,22 @@ void cart_take_out(struct cart *c, struct list ordered)
     keep_positive(c);
 }
 
+/* Whether each line of the cart is among what is sold in one currency now. */
+static bool moves_as_one(const struct cart *c, struct list current)
+{
+    for (size_t i = 0; i < c->items.len; i++)
+        if (!find(current, LIST_AT(c->items, struct cart_item, i)->sku))
+            return false;
+    return cart_one_currency(current);
+}
+
 void cart_reprice(struct cart *c, struct list current)
 {
+    bool whole = moves_as_one(c, current);
     for (size_t i = 0; i < current.len; i++) {
         const struct order_item *item = LIST_AT(current, struct order_item, i);
         struct cart_item *line = cart_line(c, item->sku);
-        if (!line || !money_same_currency(&line->unit_price, &item->unit_price))
+        if (!line || !(whole || money_same_currency(&line->unit_price, &item->unit_price)))
             continue;
         line->unit_price = item->unit_price;
         line->name = item->name;

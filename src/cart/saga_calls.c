@@ -158,6 +158,12 @@ static int call_step(
     return r;
 }
 
+/* What surely never reached the peer leaves nothing to undo there. */
+static bool may_have_arrived(int r)
+{
+    return r != ERR_UNAVAILABLE && r != ERR_BUSY;
+}
+
 static void name_downstream(struct saga *s, const char *id)
 {
     s->steps[s->steps_count - 1].downstream_id = id;
@@ -213,7 +219,6 @@ static int step_payment(struct saga *s)
 {
     struct authorize_answer payment = {0};
     struct peer_answer answer;
-    s->payment_touched = true;
     int r = call_step(s, "payment",
         &(struct peer_call){.peer = "payment",
             .method = HTTP_POST,
@@ -223,8 +228,10 @@ static int step_payment(struct saga *s)
                 s->input->body->payment_method_id, s->c->total},
             .answer_table = &authorize_answer_table,
             .answer = &payment,
-            .idempotent = true},
+            .idempotent = true,
+            .own_affair = "payment_outcome_unknown"},
         &answer);
+    s->payment_touched = may_have_arrived(r);
     if (r == 0 && answer.status == 402)
         return refuse_declined(s, &answer);
     if (r == 0 && answer.status == 404)
@@ -316,6 +323,9 @@ static int take_prices(struct saga *s, struct list current)
     if (!rose)
         return cart_items_total(s->c->items, &s->c->total);
     put_risen_lines(s, before, s->c->items);
+    if (!cart_one_currency(s->c->items))
+        return refuse(s->req, CART_CURRENCY_MISMATCH,
+            "Take out what is sold in another currency now: see lines");
     return refuse(s->req, CART_PRICE_CHANGED, "The cart shows the new prices now");
 }
 
@@ -323,7 +333,6 @@ static int step_stock(struct saga *s)
 {
     struct hold_answer hold = {0};
     struct peer_answer answer;
-    s->stock_touched = true;
     int r = call_step(s, "stock",
         &(struct peer_call){.peer = "seller",
             .method = HTTP_POST,
@@ -334,6 +343,7 @@ static int step_stock(struct saga *s)
             .answer = &hold,
             .idempotent = true},
         &answer);
+    s->stock_touched = may_have_arrived(r);
     if (r == 0 && strcmp(answer.code, "out_of_stock") == 0)
         return refuse_lines(s, CART_OUT_OF_STOCK, &answer, "See lines for what is left");
     if (r == 0 && strcmp(answer.code, "product_unavailable") == 0)
@@ -348,7 +358,6 @@ static int step_stock(struct saga *s)
 static int step_order(struct saga *s)
 {
     struct peer_answer answer;
-    s->order_touched = true;
     int r = call_step(s, "order",
         &(struct peer_call){.peer = "order",
             .method = HTTP_POST,
@@ -358,6 +367,7 @@ static int step_order(struct saga *s)
                 s->payment_id, s->c->items, s->c->total, s->input->body->shipping_address},
             .idempotent = true},
         &answer);
+    s->order_touched = may_have_arrived(r);
     if (r < 0 || answer.status >= 300)
         return saga_unavailable(s, CART_ORDER_UNAVAILABLE, r, &answer);
     name_downstream(s, s->c->order_id);

@@ -236,6 +236,8 @@ checkout empty
 says 'and something to buy' 422 '.code == "cart_empty"'
 put A 2
 put B 4
+checkout two-addresses ",\"addressId\":\"$ID\",\"shippingAddress\":{\"name\":\"N\",\"line1\":\"Street 1\",\"city\":\"C\",\"postalCode\":\"1\",\"country\":\"DE\"}"
+says 'one address or the other' 422 '.errors[0].pointer == "/addressId"'
 checkout unknown-address ",\"addressId\":\"$ID\""
 says 'an address is an own one' 422 '.code == "address_not_found"'
 checkout total ',"expectedTotal":{"amount":2999,"currency":"USD"}'
@@ -280,7 +282,7 @@ product TURN 10 100
 put TURN 1
 change TURN '{"price":{"amount":100,"currency":"EUR"}}'
 checkout turn
-says 'so does one in another currency' 409 '.code == "price_changed"' '.lines | length == 1' '.lines[0].is.currency == "EUR"'
+says 'what turned to another currency has to go' 409 '.code == "currency_mismatch"' '.lines | length == 1' '.lines[0].is.currency == "EUR"'
 is 'and the cart stays in one' "$(in_cart) $(sql seller "SELECT sum(held) FROM stock WHERE sku LIKE '%-$run'")" 'A2 B4 TURN1 0'
 ask DELETE "$C/items/TURN-$run" - -H "$AS"
 reprice A 900
@@ -352,6 +354,19 @@ volley >"$SCRATCH/codes"
 check 'clicks on everything at once do not block each other' test "$(grep -cE ' 5[0-9][0-9]' "$SCRATCH/codes")" = 0
 check 'and leave no checkout behind' until_true 5 no_live
 
+# ---- checkout: all of it is sold in another currency now ----
+
+ask DELETE "$C" - -H "$AS"
+product MOVES 10 1000
+put MOVES 1
+change MOVES '{"price":{"amount":900,"currency":"EUR"}}'
+checkout moved
+says 'alone it has another price' 409 '.code == "price_changed"'
+cart
+is 'which the cart shows' "$(field '.total | "\(.amount) \(.currency)"')" '900 EUR'
+checkout moved-again
+says 'and can be bought for' 201 '.total.amount == 900' '.total.currency == "EUR"'
+
 # ---- checkout: somebody is away ----
 
 ask DELETE "$C" - -H "$AS"
@@ -363,24 +378,23 @@ away() {
     checkout "$2"
     says "without $1 a checkout waits" 503 ".code == \"$3\""
     is 'for a moment' "$(header Retry-After)" 1
+    checkout "$2"
+    says 'and whoever comes again hears the same' 503 ".code == \"$3\""
     if [ "$1" = seller ]; then
         is 'nothing is authorized' "$(payment "$(order_of "$2")")" voided
         put B 1
         says 'nor can a price be had' 503 '.code == "service_unavailable"'
     fi
-    if [ "$1" = order ]; then is 'until it is known whether the order exists' "$(state "$2")" compensating; fi
+    if [ "$1" = order ]; then is 'nor is anything held' "$(payment "$(order_of "$2")") $(stock A | cut -d/ -f2)" 'voided 0'; fi
+    is 'for what never arrived leaves nothing to undo' "$(state "$2")" failed
     service_start "$1"
-    if [ "$1" = order ]; then
-        check 'then it is undone' until_true 15 hurried "$2" failed
-        is 'wholly' "$(payment "$(order_of "$2")") $(stock A | cut -d/ -f2)" 'voided 0'
-    fi
     check 'the same key tries again' until_true 15 again "$2"
 }
 away seller no-seller stock_unavailable
 away payment no-payment payment_unavailable
 away order no-order order_unavailable
 receipt no-order
-is 'the receipt has both attempts' "$(field '[.steps[].attempt] | unique | tostring')" '[1,2]'
+is 'the receipt has all attempts' "$(field '[.steps[].attempt] | unique | tostring')" '[1,2,3]'
 away auth no-auth login_unavailable
 
 put A 1
@@ -393,7 +407,8 @@ took=$(((${EPOCHREALTIME/[.,]/} - began) / 1000))
 check "which the shopper hears soon ($took ms)" test $took -lt 6000
 is 'though not all is undone yet' "$(state frozen) $(payment "$(order_of frozen)")" 'compensating voided'
 checkout frozen
-says 'meanwhile the key is taken' 409 '.code == "idempotency_key_in_use"'
+says 'who comes again meanwhile hears the same' 503 '.code == "stock_unavailable"'
+is 'and when to come' "$(header Retry-After)" 1
 checkout beside-frozen
 says 'and so is the cart' 409 '.code == "checkout_in_progress"'
 kill -CONT "$PID"
@@ -404,7 +419,18 @@ card tok_error
 put A 1
 checkout bank
 says 'a bank that is away is no refusal' 503 '.code == "payment_unavailable"'
-CARD=$good
+for i in {1..24}; do
+    put A 1
+    checkout "bank$i"
+done
+says 'however often it is asked' 503 '.code == "payment_unavailable"'
+healthy=$AS
+shopper healthy
+put A 1
+checkout healthy
+says 'nor does it keep anybody else from buying' 201
+AS=$healthy CARD=$good
+check 'and all of it ends' until_true 15 no_live
 
 # ---- checkout: the shopper leaves, the process dies ----
 

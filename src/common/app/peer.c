@@ -173,6 +173,21 @@ static const struct field problem_answer_fields[] = {
 static const struct table problem_answer_table =
     TABLE("ProblemAnswer", struct problem_answer, problem_answer_fields);
 
+static struct problem_answer problem_of(struct span body)
+{
+    struct problem_answer problem = {0};
+    struct json_errors errors;
+    if (json_read(fiber_arena(), body, &problem_answer_table, JSON_LENIENT, &problem, &errors) != 0)
+        return (struct problem_answer){"", ""};
+    return (struct problem_answer){
+        problem.code ? problem.code : "", problem.detail ? problem.detail : ""};
+}
+
+static bool has_code(const struct http_answer *answer, const void *code)
+{
+    return strcmp(problem_of(answer->body).code, code) == 0;
+}
+
 static int send_call(struct peer *p, const struct peer_call *call, const char *bearer,
     struct http_answer *ret_answer)
 {
@@ -200,7 +215,9 @@ static int send_call(struct peer *p, const struct peer_call *call, const char *b
             .headers = headers,
             .headers_count = headers_count,
             .body = buf_span(&body),
-            .idempotent = call->idempotent},
+            .idempotent = call->idempotent,
+            .is_own_affair = call->own_affair ? has_code : NULL,
+            .own_affair_ctx = call->own_affair},
         ret_answer);
     fiber_deadline_pop(outer);
     buf_deinit(&body);
@@ -230,12 +247,9 @@ int peer_call(const struct peer_call *call, struct peer_answer *ret_answer)
             return ERR(ERR_PROTOCOL);
         }
     } else {
-        struct problem_answer problem;
-        if (json_read(fiber_arena(), http.body, &problem_answer_table, JSON_LENIENT, &problem,
-                &errors) == 0) {
-            answer.code = problem.code ? problem.code : "";
-            answer.detail = problem.detail ? problem.detail : "";
-        }
+        struct problem_answer problem = problem_of(http.body);
+        answer.code = problem.code;
+        answer.detail = problem.detail;
     }
     *ret_answer = answer;
     return 0;

@@ -16,7 +16,9 @@ struct peer_call {
     const struct table *answer_table; /* of a 2xx answer; NULL: ignored */
     void *answer;                     /* struct to fill */
     bool idempotent;                  /* the callee recognises a repeat */
-    int64_t timeout_us; /* 0: the peer's default; the ambient deadline always counts */
+    const char *own_affair; /* the code of a 5xx that is about this call alone, not the callee's
+                               health; NULL: there is none */
+    int64_t timeout_us;     /* 0: the peer's default; the ambient deadline always counts */
 };
 struct peer_answer {
     int status;

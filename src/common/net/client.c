@@ -172,11 +172,15 @@ struct attempt {
 
 /* What an attempt says about the peer's health. A timeout of a caller that came with hardly any
  * time left says nothing. */
-static enum breaker_verdict attempt_verdict(
-    const struct http_peer *p, int r, const struct http_answer *answer, int64_t given_us)
+static enum breaker_verdict attempt_verdict(const struct http_peer *p, const struct http_call *call,
+    int r, const struct http_answer *answer, int64_t given_us)
 {
+    if (r == 0 && (answer->status < 500 || answer->status == 501))
+        return BREAKER_GOOD;
     if (r == 0)
-        return answer->status >= 500 && answer->status != 501 ? BREAKER_BAD : BREAKER_GOOD;
+        return call->is_own_affair && call->is_own_affair(answer, call->own_affair_ctx)
+                   ? BREAKER_GOOD
+                   : BREAKER_BAD;
     if (r == ERR_CANCELED || r == ERR_INVALID)
         return BREAKER_NONE;
     bool ran_out = r == ERR_TIMEOUT || r == ERR_UNAVAILABLE;
@@ -221,7 +225,7 @@ static int attempt_run(struct http_peer *p, const struct http_call *call,
     int r = client_wire_run(slot, call, deadline, ret_answer, &a->outcome);
     p->stats.in_flight--;
     p->idle[p->idle_count++] = slot;
-    peer_record(p, pass, attempt_verdict(p, r, ret_answer, deadline - now));
+    peer_record(p, pass, attempt_verdict(p, call, r, ret_answer, deadline - now));
     return r;
 }
 

@@ -44,6 +44,7 @@ struct http_peer_stats {
 };
 struct http_peer_stats http_peer_stats(const struct http_peer *p);
 
+struct http_answer;
 struct http_call {
     enum http_method method;
     const char *path; /* with query, already encoded */
@@ -52,6 +53,10 @@ struct http_call {
     struct span body;         /* must live until the call returns */
     const char *content_type; /* NULL: application/json */
     bool idempotent;          /* may be sent again: GET, or keyed by an id the callee knows */
+    /* Whether an answer of 5xx is about this call alone, so that it says nothing against the peer.
+     * NULL: never. */
+    bool (*is_own_affair)(const struct http_answer *answer, const void *ctx);
+    const void *own_affair_ctx;
 };
 
 struct http_answer {

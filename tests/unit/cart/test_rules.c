@@ -144,3 +144,18 @@ Test(cart, reprice__of_a_line_in_another_currency__keeps_its_price)
     cr_assert_eq(cart_line(&c, "B")->unit_price.amount, 100);
     arena_free(a);
 }
+
+Test(cart, reprice__of_all_lines_to_another_currency__moves_them)
+{
+    struct arena *a = arena_new();
+    struct cart c = cart_of(a, 2, (struct cart_item[]){line("A", 1, 100), line("B", 1, 100)});
+    struct order_item now[] = {item("A", 1, 90), item("B", 1, 7)};
+    strcpy(now[0].unit_price.currency, "EUR");
+    strcpy(now[1].unit_price.currency, "EUR");
+    cart_reprice(&c, (struct list){1, now});
+    cr_assert_eq(cart_line(&c, "A")->unit_price.amount, 100, "B came since, in another currency");
+    cart_reprice(&c, (struct list){2, now});
+    cr_assert_eq(cart_line(&c, "A")->unit_price.amount, 90);
+    cr_assert_str_eq(cart_line(&c, "B")->unit_price.currency, "EUR");
+    arena_free(a);
+}

@@ -205,6 +205,32 @@ Test(client, answers_below_500_501_and_hasty_callers__do_not_count_as_failures)
     world_play(by_path, (struct http_peer_config){.breaker_calls = 4}, expect_no_breaker);
 }
 
+static bool is_of(const struct http_answer *answer, const void *status)
+{
+    return answer->status == *(const int *)status;
+}
+
+static void expect_own_affairs(struct world *w)
+{
+    const int own = 503;
+    struct http_call call = {.path = "/status/503", .is_own_affair = is_of, .own_affair_ctx = &own};
+    struct http_answer a;
+    for (int i = 0; i < 10; i++)
+        cr_assert_eq(http_call(w->peer, &call, &a), 0);
+    cr_assert_eq(http_peer_breaker(w->peer), HTTP_BREAKER_CLOSED);
+    cr_assert_eq(http_peer_stats(w->peer).failures, 0);
+    call.path = "/status/500";
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(http_call(w->peer, &call, &a), 0);
+    cr_assert_eq(http_peer_stats(w->peer).failures, 2);
+}
+Test(client, an_answer_about_the_call_alone__says_nothing_against_the_peer)
+{
+    world_play(by_path,
+        (struct http_peer_config){.breaker_calls = 4, .retry_limit = HTTP_RETRIES_NONE},
+        expect_own_affairs);
+}
+
 struct helper {
     struct world *w;
     const char *path;
