@@ -31,8 +31,8 @@ done
 
 # Neither does a request that nginx itself can't read get its own HTML.
 long=$(printf 'a%.0s' {1..20000})
-for request in '400 /%00' '400 /api/v1/products/%zz' "414 /$long" '400 /api/v1/products'; do
-    answer=$(curl -s --path-as-is -H "x-long: $([ "$request" != '400 /api/v1/products' ] || echo "$long")" \
+for request in '400 /%00' '400 /api/v1/products/%zz' "414 /$long" '431 /api/v1/products'; do
+    answer=$(curl -s --path-as-is -H "x-long: $([ "$request" != '431 /api/v1/products' ] || echo "$long")" \
         -w '\n%{http_code} %{content_type}' "$PUBLIC_URL${request#* }")
     [ "${answer##*$'\n'}" = "${request%% *} application/problem+json" ] || die "${request::40} answers ${answer##*$'\n'}"
     jq -e '.code and (.correlationId | length > 0)' <<<"${answer%$'\n'*}" >/dev/null
@@ -59,3 +59,20 @@ answer=$(curl -s -w '\n%{http_code} %header{retry-after}' "$PUBLIC_URL/api/v1/tr
 ./souk start aibuddy
 [ "${answer##*$'\n'}" = '503 1' ] || die "a missing service answers ${answer##*$'\n'}"
 jq -e '.code == "unavailable"' <<<"${answer%$'\n'*}" >/dev/null
+
+# What nginx refuses by itself is a problem document, too, which a page of another origin may read.
+# refused STATUS CODE REQUEST-LINE HEADER: sent as it is.
+refused() {
+    local got
+    exec 7<>"/dev/tcp/127.0.0.1/${PORTS[gateway]}"
+    printf '%s\r\nHost: x\r\n%s\r\nConnection: close\r\n\r\n' "$3" "$4" >&7
+    got=$(timeout 5 cat <&7 | tr -d '\r') || true
+    exec 7>&- 7<&-
+    [[ $got == *" $1 "* && $got == *"\"code\":\"$2\""* && ${got,,} == *'access-control-allow-origin: *'* ]] ||
+        die "the gateway answers $3 with $got instead of $1 $2"
+}
+refused 400 bad_request 'GET /api/v1/trending HTTP/2.0' 'X-A: b'
+refused 501 not_implemented 'POST /api/v1/auth/login HTTP/1.1' 'Transfer-Encoding: xchunked'
+refused 431 request_header_fields_too_large 'GET /api/v1/trending HTTP/1.1' "X-A: $(printf '%020000d' 0)"
+refused 404 not_found 'GET /nothing HTTP/1.1' 'X-A: b'
+refused 405 method_not_allowed 'TRACE /api/v1/trending HTTP/1.1' 'X-A: b'

@@ -111,13 +111,20 @@ static const char *methods_text(struct arena *a, unsigned methods)
     return *text ? arena_printf(a, "%s, OPTIONS", text) : "OPTIONS";
 }
 
+/* The header that a guest shows at this service, or NULL. */
+static const char *guests_header(void)
+{
+    const struct service *s = app()->service;
+    for (size_t i = 0; i < s->routes_count; i++)
+        if (s->routes[i].token_header)
+            return s->routes[i].token_header;
+    return NULL;
+}
+
 /* What a page of another origin may send. */
 static const char *headers_text(struct arena *a)
 {
-    const struct service *s = app()->service;
-    const char *token = NULL;
-    for (size_t i = 0; i < s->routes_count && !token; i++)
-        token = s->routes[i].token_header;
+    const char *token = guests_header();
     return arena_printf(a,
         "Authorization, Content-Type, Idempotency-Key, If-Match, Prefer, %s%s"
         "X-Correlation-ID, traceparent",
@@ -337,9 +344,12 @@ static void finish_headers(struct request *req)
     if (!http_header_get(&res->headers, "Cache-Control").ptr)
         reply_header(req, "Cache-Control", "no-store");
     reply_header(req, "Access-Control-Allow-Origin", "*");
+    const char *token = req->route ? req->route->token_header : NULL;
     reply_header(req, "Access-Control-Expose-Headers",
-        "ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, "
-        "X-Correlation-ID");
+        arena_printf(req->arena,
+            "Allow, ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, "
+            "Retry-After, WWW-Authenticate, X-Correlation-ID%s%s",
+            token ? ", " : "", token ? token : ""));
 }
 
 static void observe(struct request *req)

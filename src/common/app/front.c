@@ -181,7 +181,6 @@ static void refusal_begin(const struct http_knock *knock, struct http_refusal *r
     if (correlation_valid(correlation) && correlation.len < sizeof(refusal->correlation_id))
         memcpy(refusal->correlation_id, correlation.ptr, correlation.len);
     snprintf(refusal->lines, sizeof(refusal->lines),
-        "Access-Control-Allow-Origin: *\r\n"
         "Access-Control-Expose-Headers: RateLimit, RateLimit-Policy, Retry-After, "
         "X-Correlation-ID\r\n");
 }

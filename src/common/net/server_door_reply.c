@@ -148,7 +148,8 @@ void door_problem(
         s->config.on_refused(s->config.ctx, status);
 }
 
-/* `lines` are more header lines, each with its CRLF. */
+/* `lines` are more header lines, each with its CRLF. A page of another origin may read it, as it
+ * may read any other answer: for a page, what it may not read is a broken network. */
 static void problem_send(struct door *d, int status, const char *correlation_id,
     int64_t retry_after_s, const char *lines, const struct buf *body)
 {
@@ -162,6 +163,7 @@ static void problem_send(struct door *d, int status, const char *correlation_id,
         "X-Content-Type-Options: nosniff\r\n"
         "X-Correlation-ID: %s\r\n"
         "Cache-Control: no-store\r\n"
+        "Access-Control-Allow-Origin: *\r\n"
         "%s%s",
         status, reason_phrase(status), body->len, http_server_date(d->server), correlation_id,
         d->closing ? "Connection: close\r\n" : "", lines);
@@ -181,7 +183,8 @@ void door_refuse(struct door *d, int status, const char *detail)
 
     door_problem(d->server, status, detail, correlation_id, &body);
     d->closing = true;
-    problem_send(d, status, correlation_id, status == 503, "", &body);
+    problem_send(d, status, correlation_id, status == 503,
+        "Access-Control-Expose-Headers: Retry-After, X-Correlation-ID\r\n", &body);
     buf_deinit(&body);
 }
 
