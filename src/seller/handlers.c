@@ -138,11 +138,20 @@ static int insert_product(struct request *req, struct pg_tx *tx, const struct pr
                             : 0;
 }
 
+/* As a part of a path these mean another path (RFC 3986, 5.2.4): nobody could ask for it again. */
+static int check_reachable(struct request *req, const char *sku)
+{
+    if (strcmp(sku, ".") == 0 || strcmp(sku, "..") == 0)
+        return refuse_field(req, "/sku", "must not be . or ..");
+    return 0;
+}
+
 int post_product(struct request *req)
 {
     const struct product_body *b = req->body;
     struct pg_tx *tx CLEANUP(pg_tx_end) = NULL;
     struct product *p;
+    TRY(check_reachable(req, b->sku));
     TRY(pg_begin(app()->pg, &tx));
     TRY(insert_product(req, tx, b));
     TRY(store_product_lock(tx, b->sku, NULL, &p));

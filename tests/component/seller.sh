@@ -124,6 +124,8 @@ says 'the newest movement is the delivery' 200 '.data[0].kind == "adjusted"' '.d
     '.data[0].reason == "delivery"' ".data[0].actor == \"$ann\"" .hasMore
 ask GET "$S/inventory/$K/movements?limit=1&cursor=$(field .nextCursor)" - -H "$as_ann"
 says 'the oldest is what it began with' 200 '.data[0].kind == "initial"' '.hasMore | not'
+ask POST "$S/products" '{"sku":"..","name":"Dots","category":"things","price":{"amount":100,"currency":"USD"},"initialStock":1}' -H "$as_ann"
+says 'nothing is sold that no path could name' 422 '.errors[0].pointer == "/sku"'
 made() { printf '%s|%s' "$1" "$(printf %s "$1" | sha256sum | cut -c1-8)" | basenc --base64url -w 0 | tr -d =; }
 ask GET "$S/inventory/$K/movements?cursor=$(made 9223372036854775807)" - -H "$as_ann"
 says 'a place beyond all of them is one before them' 200 '.data | length == 2'

@@ -77,11 +77,9 @@ static bool is_email(struct span text)
     return is_host(host, &dotted) && (dotted || span_equal_nocase(host, SPAN("localhost")));
 }
 
-/* Not "." and "..": in a path they mean another one (RFC 3986, 5.2.4). */
 static bool is_sku(struct span text)
 {
-    if (text.len == 0 || text.len > 64 || span_equal(text, SPAN(".")) ||
-        span_equal(text, SPAN("..")))
+    if (text.len == 0 || text.len > 64)
         return false;
     for (size_t i = 0; i < text.len; i++)
         if (!is_alnum(text.ptr[i]) && !is_one_of(text.ptr[i], "._-"))
@@ -205,9 +203,8 @@ static const struct pattern {
     const char *regex, *format; /* for the schema */
 } patterns[] = {
     {"email", is_email, "must be an e-mail address", NULL, "email"},
-    {"sku", is_sku,
-        "must be 1 to 64 letters, digits, dots, underscores or hyphens, but not . or ..",
-        "^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,64}$", NULL},
+    {"sku", is_sku, "must be 1 to 64 letters, digits, dots, underscores or hyphens",
+        "^[A-Za-z0-9._-]{1,64}$", NULL},
     {"currency", money_currency_known, "must be a known ISO 4217 currency code", "^[A-Z]{3}$",
         NULL},
     {"country", is_country, "must be an ISO 3166-1 alpha-2 country code in capitals", "^[A-Z]{2}$",

@@ -107,12 +107,8 @@ static const struct {
     {"{\"items\":{}}", "/items: must be an array\n"},
     {"{\"items\":[null]}", "/items/0: must be an object\n"},
     {"{\"items\":[{\"sku\":\"a\",\"quantity\":1},{\"sku\":\"a b\",\"quantity\":0}]}",
-        "/items/1/sku: must be 1 to 64 letters, digits, dots, underscores or hyphens, but not . or "
-        "..\n"
+        "/items/1/sku: must be 1 to 64 letters, digits, dots, underscores or hyphens\n"
         "/items/1/quantity: must be 1 to 999\n"},
-    {"{\"items\":[{\"sku\":\"..\",\"quantity\":1}]}",
-        "/items/0/sku: must be 1 to 64 letters, digits, dots, underscores or hyphens, but not . or "
-        "..\n"},
     {"{\"items\":[{\"sku\":\"a\",\"quantity\":1000}]}", "/items/0/quantity: must be 1 to 999\n"},
     {"{\"tags\":\"x\"}", "/tags: must be an array\n"},
     {"{\"tags\":[\"x\",null]}", "/tags/1: must be a string\n"},
