@@ -125,8 +125,8 @@ static void visit_begin(struct run *r, int64_t due_us)
     if (fiber_spawn(r->loop, "visit", visit_when_free, d, NULL) == 0)
         return;
     r->under_way--;
-    tally_answer(&r->tally, tally_series(&r->tally, "visit.unmade"), ANSWER_LOST,
-        "too many under way", SPAN(""), 0);
+    tally_answer(&r->tally, tally_series(&r->tally, "unmade"), ANSWER_LOST, "too many under way",
+        SPAN(""), 0);
     mem_free(d);
 }
 

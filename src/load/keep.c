@@ -26,7 +26,7 @@ static bool complain(const char *path, const char *what)
 }
 
 /* Lines are: e-mail, password, refresh token, good card, declined card; a tab between. */
-static void shopper_read(struct shopper *s, char *line)
+static bool shopper_read(struct shopper *s, char *line)
 {
     char *rest = line;
     const char *parts[5];
@@ -34,12 +34,13 @@ static void shopper_read(struct shopper *s, char *line)
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
         parts[i] = rest ? strsep(&rest, "\t") : "";
     if (!*parts[0] || !*parts[1] || strpbrk(parts[0], "\"\\") || strpbrk(parts[1], "\"\\"))
-        return;
+        return false;
     s->email = mem_strdup(parts[0]);
     s->password = mem_strdup(parts[1]);
     snprintf(s->refresh_token, sizeof(s->refresh_token), "%s", parts[2]);
     snprintf(s->card, sizeof(s->card), "%s", parts[3]);
     snprintf(s->declined_card, sizeof(s->declined_card), "%s", parts[4]);
+    return true;
 }
 
 static size_t lines_count(FILE *f)
@@ -67,7 +68,10 @@ bool keep_read(struct shop *s, const char *path, size_t wanted)
     s->kept_count = there > wanted ? there : wanted;
     s->shoppers = mem_array(s->kept_count, sizeof(*s->shoppers));
     for (size_t i = 0; i < there && fgets(line, sizeof(line), f); i++)
-        shopper_read(&s->shoppers[i], line);
+        if (!shopper_read(&s->shoppers[i], line)) {
+            fclose(f);
+            return complain(path, "this is no file of kept shoppers, and stays as it is");
+        }
     s->kept = path;
     s->kept_lock = f; /* until the process ends */
     return true;

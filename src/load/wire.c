@@ -196,7 +196,8 @@ static enum progress read_chunk(struct connection *c, struct evbuffer *in)
             return here > HEAD_LIMIT ? BAD : MORE;
         evbuffer_copyout(in, digits, sizeof(digits) - 1);
         evbuffer_drain(in, (size_t)end.pos + 2);
-        if (sscanf(digits, "%lx", &size) != 1 || c->body.len + size > BODY_LIMIT)
+        if (sscanf(digits, "%lx", &size) != 1 || size > BODY_LIMIT ||
+            c->body.len + size > BODY_LIMIT)
             return BAD;
         c->body_left = size + 2;
         return ON;

@@ -87,6 +87,10 @@ is "and only who is missing is made" "$(people)" $((before + 1))
 status=0
 flock "$WORK/kept" "$SOUK_BUILD/src/souk-load" browse --keep "$WORK/kept" 2>"$WORK/err" || status=$?
 is "two runs don't share a file" "$status $(grep -c 'another run is using it' "$WORK/err")" "3 1"
+echo hello >"$WORK/diary"
+status=0
+"$SOUK_BUILD/src/souk-load" browse --keep "$WORK/diary" 2>"$WORK/err" || status=$?
+is "and a file of something else stays as it is" "$status $(cat "$WORK/diary")" "3 hello"
 
 # The books after a run.
 SOUK_AUDIT=$PWD/tools/audit load 0 "a run ends with the audit" buy --users 2 --duration 500ms --no-watch
@@ -125,3 +129,7 @@ LOAD=''
 that "an interrupted run tells what it saw" grep -q 'visits in .*, interrupted: passed$' "$WORK/load.text"
 is "and passes" "$status" 0
 audit
+
+# Last, for the shop is out of breath after it.
+load 1 "visits that were never begun are errors" browse --rate 100000 --shoppers 10 --duration 500ms --no-watch --fail-if 'errors>1%'
+run_says "by their number" '.series.unmade.lost > 1000 and .errors >= .series.unmade.lost'
