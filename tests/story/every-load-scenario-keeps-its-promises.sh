@@ -128,8 +128,8 @@ wait "$LOAD" || status=$?
 LOAD=''
 that "an interrupted run tells what it saw" grep -q 'visits in .*, interrupted: passed$' "$WORK/load.text"
 is "and passes" "$status" 0
-audit
 
-# Last, for the shop is out of breath after it.
+# Late, for the shop is out of breath after it.
 load 1 "visits that were never begun are errors" browse --rate 100000 --shoppers 10 --duration 500ms --no-watch --fail-if 'errors>1%'
 run_says "by their number" '.series.unmade.lost > 1000 and .errors >= .series.unmade.lost'
+audit
